@@ -1,0 +1,90 @@
+// Package rtmpin accepts RTMP publishers: an accept loop of our own, a guard
+// that checks every byte before lal sees it, and bounded messages out.
+package rtmpin
+
+import (
+	"context"
+	"net"
+)
+
+// MessageType is the RTMP message type id (RTMP 1.0, 7.1).
+type MessageType uint8
+
+// The message types that leave this package.
+const (
+	TypeAudio MessageType = 8
+	TypeVideo MessageType = 9
+	TypeData  MessageType = 18
+)
+
+// Message is one complete audio, video or data message of a publisher.
+// Payload was copied once, belongs to the receiver and may be empty.
+type Message struct {
+	Type MessageType
+	// TimestampMS wraps at 2^32.
+	TimestampMS uint32
+	Payload     []byte
+}
+
+// PublishRequest is a publish command as it came, held until it is answered.
+type PublishRequest struct {
+	App string // connect's app without query
+	// StreamKey is the publishing name without query. It is a secret: never log it.
+	StreamKey string
+	// Mode is the raw value of mode= behind the key or inside the app; "" when absent.
+	Mode string
+	// Software is connect's flashVer / the encoder's name; "" when absent.
+	Software string
+	Remote   net.Addr
+}
+
+// Reject says why a publish is refused: Code is an RTMP status code such as
+// NetStream.Publish.BadName, Description one clear sentence without secrets.
+type Reject struct {
+	Code        string
+	Description string
+}
+
+// Error makes a Reject an error that Handler.Publish may return.
+func (r *Reject) Error() string { return r.Code + ": " + r.Description }
+
+// EndCause says how a publisher's connection ended.
+type EndCause int
+
+// How a connection ends.
+const (
+	// EndUnpublish: deleteStream, closeStream or FCUnpublish: a clean end.
+	EndUnpublish EndCause = iota + 1
+	// EndLost: the connection broke or went silent.
+	EndLost
+	// EndKicked: Conn.Kick was called, or Publisher.Message returned an error.
+	EndKicked
+	// EndProtocol: the peer broke the protocol or a limit.
+	EndProtocol
+)
+
+// Conn is what a Publisher may do to its connection. Safe for concurrent use.
+type Conn interface {
+	// Kick sends the status, where that is still possible, and closes the
+	// connection. Idempotent; does not wait.
+	Kick(code, description string)
+}
+
+// Publisher receives one admitted publisher's messages, in order, on the
+// connection's goroutine.
+type Publisher interface {
+	// Message may block (back-pressure); an error ends the connection and its
+	// text is the reason that the peer and the log get.
+	Message(Message) error
+	// End is called exactly once, last, on the same goroutine. It may take up
+	// to 10 s to flush.
+	End(cause EndCause, err error)
+}
+
+// Handler admits publishers. Publish is called with the publish command still
+// unanswered and may take up to 8 s; only that one connection waits. A
+// *Reject is sent to the peer; any other error becomes a generic refusal.
+// ctx ends with the connection.
+type Handler interface {
+	Publish(ctx context.Context, req PublishRequest, conn Conn) (Publisher, error)
+}

@@ -1,0 +1,156 @@
+package broadcast
+
+import "time"
+
+// Hash is the SHA-256 of a secret.
+type Hash [32]byte
+
+// Fence orders the events of a key: by epoch, then by sequence number.
+type Fence struct {
+	Epoch, Seq uint64
+}
+
+// Before reports whether f is older than g.
+func (f Fence) Before(g Fence) bool {
+	return f.Epoch < g.Epoch || f.Epoch == g.Epoch && f.Seq < g.Seq
+}
+
+// KeyError is the last reason for which a publish was refused or ended.
+type KeyError struct {
+	Code    string // stable, UPPER_SNAKE
+	Message string
+	At      time.Time
+}
+
+// StreamKey is a member's right to publish. One per member.
+type StreamKey struct {
+	ID        KeyID
+	AppID     AppID
+	MemberID  MemberID
+	AppUserID string
+	State     KeyState
+	// RoomID is the room that the key carries; "" = none.
+	RoomID RoomID
+	// Mode is the effective mode of the current ingest, and of the carried
+	// room; "" when neither is there.
+	Mode Mode
+	// OutputMode is set on the key; "" = the app's.
+	OutputMode           Mode
+	TranscodingProfileID ProfileID
+	// Fence is the last event that was applied.
+	Fence Fence
+	// Hash is that of the stream key string; Generation rises with every new
+	// string and begins at 1.
+	Hash       Hash
+	Generation uint64
+	LastError  *KeyError
+	CreatedAt  time.Time
+	ModifiedAt time.Time
+	// Sequence counts the transitions of this machine, from 1, without a gap.
+	Sequence uint64
+	// Version is that of the stored record; every write expects the one that
+	// was read. 0 = not stored yet.
+	Version uint64
+}
+
+// VideoRoom is a show: scheduled, live, ended, archived.
+type VideoRoom struct {
+	ID                 RoomID
+	AppID              AppID
+	MemberID           MemberID
+	AppUserID          string
+	KeyID              KeyID
+	State              RoomState
+	VODState           VODState
+	Title              string
+	Description        string
+	CustomType         string
+	CustomData         map[string]string
+	ScheduledAt        time.Time
+	LiveStartedAt      *time.Time
+	LiveEndedAt        *time.Time
+	DroppedAt          *time.Time // since when LIVE_INACTIVE; nil in other states
+	EndReason          EndReason
+	ForciblyTerminated bool
+	RecordingDiscarded bool
+	// PlayID and Mode are those of the show, from go live on, and stay after
+	// the end: the recording lies under that play id.
+	PlayID PlayID
+	Mode   Mode
+	// RecordFrom and RecordTo are the first and the last media sequence number
+	// of the recording; 0 = not known yet.
+	RecordFrom, RecordTo uint64
+	PostID               PostID
+	CreatedAt            time.Time
+	ModifiedAt           time.Time
+	Sequence             uint64
+	Version              uint64
+}
+
+// VideoPost is a recording on its way to be watched.
+type VideoPost struct {
+	ID          PostID
+	AppID       AppID
+	MemberID    MemberID
+	RoomID      RoomID
+	State       PostState
+	Title       string
+	Description string
+	CreatedAt   time.Time
+	ModifiedAt  time.Time
+	Version     uint64
+}
+
+// Lease says who may publish with a key. One per key, made with it, never
+// deleted (docs/states.md, "The lease").
+type Lease struct {
+	KeyID KeyID
+	// Epoch rises with every take, close and revoke. A worker's renewal does
+	// not change it: it is the condition of every other write.
+	Epoch         uint64
+	KeyGeneration uint64
+	// Holder is nil when nobody publishes.
+	Holder *Holder
+	PlayID PlayID
+	// RefusedUntil is set by disconnect; zero = not refused.
+	RefusedUntil time.Time
+	Progress
+}
+
+// Holder is the ingest session that holds a lease.
+type Holder struct {
+	Session SessionID
+	Worker  WorkerID
+	// Address is the worker's private host:port for relays; "" on one machine.
+	Address string
+	Remote  string // the publisher's address, as shown to the owner
+}
+
+// Progress is what a worker reports with each renewal.
+type Progress struct {
+	Mode Mode
+	// Renewals and Media are counters: others watch whether they rise, on
+	// their own clock.
+	Renewals, Media uint64
+	// Phase and Seq are those of the last event of this epoch; "" and 0 = none.
+	Phase Phase
+	Seq   uint64
+	// LastSegment is the media sequence number of the last acknowledged
+	// segment; 0 = none.
+	LastSegment uint64
+	Health      *Health
+}
+
+// Health is what the current ingest looks like.
+type Health struct {
+	StartedAt        time.Time
+	Software         string
+	VideoCodec       string // RFC 6381; "" = no video
+	AudioCodec       string // RFC 6381; "" = no audio
+	WidthPixels      int
+	HeightPixels     int
+	FrameRate        float64
+	BitrateBPS       int64
+	KeyFrameInterval time.Duration
+	Warnings         []string
+}

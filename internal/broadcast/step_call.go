@@ -1,0 +1,151 @@
+package broadcast
+
+func (m *machine) goLive() error {
+	k, r := &m.out.Key, m.out.Room
+	switch {
+	case r == nil || r.State != RoomScheduled:
+		return m.refuseRoom(CodeRoomNotScheduled, "the room is not SCHEDULED")
+	case k.RoomID != "":
+		return m.refuseKey(CodeKeyBusy, "the member's stream key carries another room")
+	case k.State != KeyActive:
+		return m.refuseKey(CodeKeyNotActive, "the member's stream key is not ACTIVE: nothing viewable is being published")
+	}
+	m.moveKey(OnGoLive)
+	m.moveRoom(OnGoLive)
+	k.RoomID = r.ID
+	r.PlayID, r.Mode = m.out.Lease.PlayID, k.Mode
+	r.LiveStartedAt = &m.now
+	// The segment that is open now began before go live.
+	r.RecordFrom = m.out.Lease.LastSegment + 2
+	return nil
+}
+
+func (m *machine) end(in End) error {
+	switch {
+	case m.out.Room == nil || m.out.Room.State != RoomLiveInactive:
+		return m.refuseRoom(CodeRoomNotLiveInactive, "the room is not LIVE_INACTIVE: stop publishing first, or end with force")
+	case m.out.Key.State != KeyInactiveLive:
+		return m.refuseKey(CodeKeyNotInactiveLive, "the stream is coming back: stop publishing first, or end with force")
+	}
+	m.moveKey(OnEnd)
+	m.endRoom(OnEnd, EndReasonEnded, in.PostID)
+	m.closeLease(in.PlayID)
+	return nil
+}
+
+// forceEnd is allowed in every state of the key. Without a carried room only
+// the key is reset.
+func (m *machine) forceEnd(in ForceEnd) error {
+	k, r := &m.out.Key, m.out.Room
+	if r != nil && !r.State.Carried() {
+		switch r.State {
+		case RoomEnded, RoomArchived:
+			return nil
+		case RoomScheduled, RoomCancelled, RoomLive, RoomLiveInactive:
+			return m.refuseRoom(CodeRoomNotLive, "the room is not live")
+		}
+	}
+	m.moveKey(OnForceEnd)
+	if r != nil {
+		r.ForciblyTerminated = true
+		r.RecordingDiscarded = in.Discard
+		m.endRoom(OnForceEnd, EndReasonForced, in.PostID)
+	}
+	k.Mode = ""
+	m.newString(in.Hash)
+	m.closeLease(in.PlayID)
+	return nil
+}
+
+func (m *machine) timeLimit(in TimeLimit) error {
+	r := m.out.Room
+	switch {
+	case r == nil || !r.State.Carried():
+		return m.refuseRoom(CodeRoomNotLive, "the room is not live")
+	case in.Reason == EndReasonReconnectTimeout && m.out.Key.State != KeyInactiveLive:
+		return m.refuseKey(CodeKeyNotInactiveLive, "the stream is coming back")
+	}
+	m.moveKey(OnTimeLimit)
+	m.endRoom(OnTimeLimit, in.Reason, in.PostID)
+	m.closeLease(in.PlayID)
+	return nil
+}
+
+// endRoom moves the carried room to ENDED, lets the key go of it and, unless
+// the recording is discarded, begins the recording's post.
+func (m *machine) endRoom(on On, reason EndReason, post PostID) {
+	k, r := &m.out.Key, m.out.Room
+	m.moveRoom(on)
+	k.RoomID, k.Mode = "", ""
+	r.LiveEndedAt, r.DroppedAt, r.EndReason = &m.now, nil, reason
+	r.RecordTo = m.out.Lease.LastSegment
+	if m.out.Lease.Holder != nil {
+		r.RecordTo++ // acknowledged since the last renewal
+	}
+	if r.RecordingDiscarded {
+		return
+	}
+	r.VODState, r.PostID = Archiving, post
+	m.out.Post = &VideoPost{
+		ID: post, AppID: r.AppID, MemberID: r.MemberID, RoomID: r.ID, State: PostCreated,
+		Title: r.Title, Description: r.Description, CreatedAt: m.now, ModifiedAt: m.now,
+	}
+}
+
+func (m *machine) cancel() error {
+	if m.out.Room == nil || !m.moveRoom(OnCancel) {
+		return m.refuseRoom(CodeRoomNotScheduled, "only a SCHEDULED room can be cancelled")
+	}
+	return nil
+}
+
+// revoke cuts the publisher and keeps the string and the play id.
+func (m *machine) revoke(in Revoke) {
+	m.stop()
+	m.fence()
+	m.out.Lease.RefusedUntil = in.Until
+}
+
+func (m *machine) reissue(in Reissue) error {
+	if m.out.Key.State != KeyInactive {
+		return m.refuseKey(CodeKeyNotInactive, "the stream key is in use: stop publishing, or terminate with force")
+	}
+	m.newString(in.Hash)
+	m.closeLease(in.PlayID)
+	return nil
+}
+
+func (m *machine) newString(h Hash) {
+	k := &m.out.Key
+	k.Hash = h
+	k.Generation++
+	m.out.Lease.KeyGeneration = k.Generation
+	m.touchKey()
+}
+
+func (m *machine) saved() error {
+	if m.out.Room == nil || !m.moveRoom(OnSaved) {
+		return m.refuseRoom(CodeRoomNotLive, "only an ENDED room is archived")
+	}
+	m.out.Room.VODState = VODArchived
+	return nil
+}
+
+func (m *machine) refuseRoom(code Code, message string) error {
+	r := Refusal{Code: code, Message: message}
+	if m.out.Room != nil {
+		r.State = string(m.out.Room.State)
+		r.Allowed = RoomActions(m.out.Room.State, m.out.Key.State)
+	}
+	return &r
+}
+
+func (m *machine) refuseKey(code Code, message string) error {
+	r := Refusal{Code: code, Message: message, State: string(m.out.Key.State)}
+	if m.out.Room != nil {
+		r.Allowed = RoomActions(m.out.Room.State, m.out.Key.State)
+	} else {
+		r.Allowed = KeyActions(m.out.Key.State)
+	}
+	return &r
+}

@@ -1,0 +1,58 @@
+// Package control holds the use cases and declares the interfaces that they
+// need of the outside. No AWS, no net/http, no SQL.
+package control
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// What every adapter says in the same words. Any other error is an outage:
+// nobody knows whether the write happened.
+var (
+	// ErrNotFound: there is no such record or object.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict: a condition of the write did not hold; nothing was written.
+	ErrConflict = errors.New("conflict")
+	// ErrNoSpace: the storage is full; nothing was written.
+	ErrNoSpace = errors.New("no space left")
+)
+
+// PutOptions are the headers and the condition of one Put. At most one of
+// IfMatch and IfNoneMatch is set.
+type PutOptions struct {
+	ContentType  string
+	CacheControl string
+	// IfMatch is the ETag that the object must have; "" = no condition. A
+	// missing object is ErrNotFound, another ETag ErrConflict.
+	IfMatch string
+	// IfNoneMatch makes the Put fail with ErrConflict when the object exists.
+	IfNoneMatch bool
+}
+
+// ObjectInfo is what a store says of an object.
+type ObjectInfo struct {
+	Key          string
+	ETag         string
+	SizeBytes    int64
+	ContentType  string
+	CacheControl string
+	ModifiedAt   time.Time
+}
+
+// Objects is the bucket: S3 or a directory. Safe for concurrent use. A key is
+// relative, /-separated, without "." and ".." elements. A reader sees an
+// object whole or not at all, and an acknowledged Put survives a crash.
+type Objects interface {
+	// Put writes the pieces of body one after the other as one object and
+	// answers its ETag, a hash of the content. It keeps no piece.
+	Put(ctx context.Context, key string, body [][]byte, opt PutOptions) (etag string, err error)
+	// Get answers the whole object, or ErrNotFound.
+	Get(ctx context.Context, key string) ([]byte, ObjectInfo, error)
+	// Delete removes the object; a missing one is no error.
+	Delete(ctx context.Context, key string) error
+	// List answers up to limit objects whose key has the prefix and sorts
+	// after the key after, in key order.
+	List(ctx context.Context, prefix, after string, limit int) ([]ObjectInfo, error)
+}

@@ -1,0 +1,131 @@
+package control
+
+import (
+	"time"
+
+	"github.com/roomcast/roomcast/internal/broadcast"
+)
+
+// App is one customer's installation of rooms: the boundary that no credential
+// crosses.
+type App struct {
+	ID                          broadcast.AppID
+	Name                        string
+	DefaultOutputMode           broadcast.Mode
+	DefaultTranscodingProfileID broadcast.ProfileID
+	VODTranscodingProfileID     broadcast.ProfileID
+	// ReconnectWindow is how long a show may stay LIVE_INACTIVE; nil = no limit.
+	ReconnectWindow *time.Duration
+	// MaxLive is how long a show may last from go live; nil = no limit.
+	MaxLive    *time.Duration
+	CreatedAt  time.Time
+	ModifiedAt time.Time
+	Version    uint64
+}
+
+// APIKey lets an app's backend call the server API. The secret is not kept.
+type APIKey struct {
+	ID         string // what the caller sends as the Basic user name
+	AppID      broadcast.AppID
+	SecretHash broadcast.Hash
+	CreatedAt  time.Time
+	RevokedAt  *time.Time
+	Version    uint64
+}
+
+// Member is one of an app's users.
+type Member struct {
+	ID            broadcast.MemberID
+	AppID         broadcast.AppID
+	KeyID         broadcast.KeyID
+	AppUserID     string
+	UserName      string
+	ProfileImgURL string
+	CustomType    string
+	CustomData    map[string]string
+	CreatedAt     time.Time
+	ModifiedAt    time.Time
+	Version       uint64
+}
+
+// Actor says who caused a step.
+type Actor struct {
+	// Kind is api_key, member, operator, worker or sweeper.
+	Kind string
+	ID   string
+	// RequestID is that of the API request; "" = none.
+	RequestID string
+}
+
+// EntryKind tells journal entries apart.
+type EntryKind string
+
+// The kinds of journal entry.
+const (
+	EntryTransition EntryKind = "transition"
+	EntryRefusal    EntryKind = "refusal"
+	EntryEvent      EntryKind = "event" // an event that moved nothing
+)
+
+// JournalEntry is one line of the answer to "why is it in this state".
+type JournalEntry struct {
+	ID string // sortable; the tie-breaker within one Version
+	// Aggregate is the room's id where a room is concerned, else the key's.
+	Aggregate string
+	// Version is the aggregate's record version that the entry made or saw:
+	// the journal's order.
+	Version uint64
+	At      time.Time
+	Kind    EntryKind
+	Machine broadcast.Machine
+	From    string
+	On      string
+	To      string
+	Actor   Actor
+	EventID broadcast.EventID
+	// Reason is a refusal's code or a stop's reason; "" = none.
+	Reason string
+}
+
+// Notice tells customers of one transition. Written with it, delivered later,
+// in the order of Sequence within its Aggregate.
+type Notice struct {
+	ID        broadcast.EventID
+	AppID     broadcast.AppID
+	MemberID  broadcast.MemberID
+	Aggregate string
+	Sequence  uint64
+	Type      string // video_room.live, stream_key.state_changed, …
+	At        time.Time
+	// Room and Key are the resource after the transition; one of them is set.
+	Room *broadcast.VideoRoom `json:",omitempty"`
+	Key  *broadcast.StreamKey `json:",omitempty"`
+}
+
+// JobKind names what a job does.
+type JobKind string
+
+// JobClose closes the live playlists of an ended show.
+const JobClose JobKind = "CLOSE"
+
+// Job is work that a step leaves behind, done at least once.
+type Job struct {
+	ID     string
+	Kind   JobKind
+	RoomID broadcast.RoomID
+	PlayID broadcast.PlayID
+	// Attempts counts the failures so far; DueAt is when it is tried next.
+	Attempts int
+	DueAt    time.Time
+}
+
+// KeyString is a stream key string and where it points. The string lies in a
+// record of its own that workers cannot read.
+type KeyString struct {
+	KeyID      broadcast.KeyID
+	String     string
+	Hash       broadcast.Hash
+	Generation uint64
+	// OldHash stops leading anywhere in the same write; zero = there was none.
+	OldHash broadcast.Hash
+}

@@ -28,15 +28,20 @@ type Changes struct {
 	Jobs    []Job
 	// Delete* remove records under the same version condition.
 	DeleteMembers []Member
-	DeleteRooms   []broadcast.VideoRoom
+	// DeleteKeys removes the key, its string and the way from its hash; the
+	// lease stays, closed.
+	DeleteKeys  []broadcast.StreamKey
+	DeleteRooms []broadcast.VideoRoom
 }
 
 // LeaseWrite replaces a lease where its stored epoch is still IfEpoch. A
-// worker's renewals in between do not disturb it. New makes the lease.
+// worker's renewals in between do not disturb it, unless IfRenewals is set and
+// the counter has risen. New makes the lease.
 type LeaseWrite struct {
-	Lease   broadcast.Lease
-	IfEpoch uint64
-	New     bool
+	Lease      broadcast.Lease
+	IfEpoch    uint64
+	IfRenewals *uint64
+	New        bool
 }
 
 // Page asks for part of a list. Limit is at least 1. Cursor is "" for the
@@ -94,7 +99,7 @@ type Store interface {
 	// ahead of their key's fence; order is stable, after is the last key id of
 	// the page before.
 	HeldLeases(ctx context.Context, after broadcast.KeyID, limit int) ([]broadcast.Lease, error)
-	// DueRooms answers live rooms, oldest go-live first, for the time limits.
+	// LiveRooms answers live rooms, oldest go-live first, for the time limits.
 	LiveRooms(ctx context.Context, p Page) (List[broadcast.VideoRoom], error)
 	// DueJobs answers jobs that are due at now, oldest first.
 	DueJobs(ctx context.Context, now time.Time, limit int) ([]Job, error)

@@ -1,0 +1,122 @@
+// Package config reads the settings of every program. It is the only place
+// that looks at the environment.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Backend names what keeps state, events and objects.
+type Backend string
+
+// BackendLocal is SQLite and a directory.
+const BackendLocal Backend = "local"
+
+// Up is what `roomcast up` runs with.
+type Up struct {
+	// Data is the directory that holds everything; default .roomcast.
+	Data string
+	// HTTP and RTMP are listen addresses, host:port; default 127.0.0.1:8080
+	// and 127.0.0.1:1935. An empty host is every interface, port 0 any port.
+	HTTP, RTMP string
+	// PublicURL is how others reach HTTP, without a trailing slash; "" = as
+	// it listens.
+	PublicURL string
+	Backend   Backend
+}
+
+// Env looks a variable up; "" = not set.
+type Env func(name string) string
+
+// OSEnv is the process's environment.
+func OSEnv(name string) string { return os.Getenv(name) }
+
+// LoadUp completes flags ("" = not given) by environment and defaults. The
+// error names every wrong setting, one a line.
+func LoadUp(flags Up, env Env) (Up, error) {
+	u := Up{
+		Data:      first(flags.Data, env("ROOMCAST_DATA"), ".roomcast"),
+		HTTP:      first(flags.HTTP, env("ROOMCAST_HTTP"), "127.0.0.1:8080"),
+		RTMP:      first(flags.RTMP, env("ROOMCAST_RTMP"), "127.0.0.1:1935"),
+		PublicURL: strings.TrimRight(first(flags.PublicURL, env("ROOMCAST_PUBLIC_URL")), "/"),
+		Backend:   Backend(first(string(flags.Backend), env("ROOMCAST_BACKEND"), string(BackendLocal))),
+	}
+	err := errors.Join(
+		address("--http (ROOMCAST_HTTP)", u.HTTP),
+		address("--rtmp (ROOMCAST_RTMP)", u.RTMP),
+		publicURL("--public-url (ROOMCAST_PUBLIC_URL)", u.PublicURL),
+		backend("--backend (ROOMCAST_BACKEND)", u.Backend),
+	)
+	return u, err
+}
+
+func first(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+func address(name, s string) error {
+	_, port, err := net.SplitHostPort(s)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %q is no host:port, such as 127.0.0.1:8080", name, s)
+	}
+	return nil
+}
+
+func publicURL(name, s string) error {
+	if s == "" {
+		return nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("%s: %q is no http or https URL, such as https://live.example.com", name, s)
+	}
+	return nil
+}
+
+func backend(name string, b Backend) error {
+	if b != BackendLocal {
+		return fmt.Errorf("%s: %q is not available; it must be local", name, b)
+	}
+	return nil
+}
+
+// PublicURLs answers the base URLs of HTTP and RTMP for what listens on the
+// given addresses. Where an address names no host, viewers on this machine are
+// meant.
+func (u Up) PublicURLs(httpAddr, rtmpAddr net.Addr) (httpURL, rtmpURL string) {
+	httpURL = u.PublicURL
+	if httpURL == "" {
+		httpURL = "http://" + reachable(httpAddr)
+	}
+	rtmpURL = "rtmp://" + reachable(rtmpAddr)
+	if p, err := url.Parse(u.PublicURL); err == nil && p.Hostname() != "" {
+		_, port, _ := net.SplitHostPort(rtmpAddr.String())
+		rtmpURL = "rtmp://" + net.JoinHostPort(p.Hostname(), port)
+	}
+	return httpURL, strings.TrimSuffix(rtmpURL, ":1935")
+}
+
+func reachable(a net.Addr) string {
+	host, port, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return a.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}

@@ -1,0 +1,63 @@
+package config_test
+
+import (
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/roomcast/roomcast/internal/config"
+)
+
+func env(pairs map[string]string) config.Env {
+	return func(name string) string { return pairs[name] }
+}
+
+func TestDefaultsNeedNoSetting(t *testing.T) {
+	got, err := config.LoadUp(config.Up{}, env(nil))
+	want := config.Up{Data: ".roomcast", HTTP: "127.0.0.1:8080", RTMP: "127.0.0.1:1935", Backend: config.BackendLocal}
+	if err != nil || got != want {
+		t.Fatalf("got %+v, %v; want %+v", got, err, want)
+	}
+}
+
+func TestAFlagWinsOverTheEnvironment(t *testing.T) {
+	vars := env(map[string]string{"ROOMCAST_DATA": "/from-env", "ROOMCAST_HTTP": ":9000"})
+	got, err := config.LoadUp(config.Up{Data: "/from-flag"}, vars)
+	if err != nil || got.Data != "/from-flag" || got.HTTP != ":9000" {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+}
+
+func TestEveryWrongSettingIsNamedAtOnce(t *testing.T) {
+	_, err := config.LoadUp(config.Up{HTTP: "nonsense", RTMP: "host:99999", PublicURL: "ftp://x", Backend: "mainframe"}, env(nil))
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, name := range []string{"ROOMCAST_HTTP", "ROOMCAST_RTMP", "ROOMCAST_PUBLIC_URL", "ROOMCAST_BACKEND"} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%s is missing in %q", name, err)
+		}
+	}
+}
+
+func TestPublicURLs(t *testing.T) {
+	addr := func(s string) net.Addr {
+		a, err := net.ResolveTCPAddr("tcp", s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	for _, c := range []struct{ public, http, rtmp, wantHTTP, wantRTMP string }{
+		{"", "127.0.0.1:8080", "127.0.0.1:1935", "http://127.0.0.1:8080", "rtmp://127.0.0.1"},
+		{"", "0.0.0.0:80", "[::]:1936", "http://127.0.0.1:80", "rtmp://127.0.0.1:1936"},
+		{"https://live.example.com", "0.0.0.0:8080", "0.0.0.0:1935", "https://live.example.com", "rtmp://live.example.com"},
+		{"https://live.example.com:8443", "0.0.0.0:8080", "0.0.0.0:1936", "https://live.example.com:8443", "rtmp://live.example.com:1936"},
+	} {
+		u := config.Up{PublicURL: c.public}
+		gotHTTP, gotRTMP := u.PublicURLs(addr(c.http), addr(c.rtmp))
+		if gotHTTP != c.wantHTTP || gotRTMP != c.wantRTMP {
+			t.Errorf("%+v: got %s and %s", c, gotHTTP, gotRTMP)
+		}
+	}
+}

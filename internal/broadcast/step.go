@@ -40,7 +40,9 @@ type Outcome struct {
 	Post *VideoPost
 	// Stale: the event is not newer than the key's fence; nothing changed.
 	Stale bool
-	// Forbidden: the tables forbid the event; only the fence moved.
+	// Forbidden: the tables forbid the event; no machine moved, at most the
+	// fence and LastError. An event that no worker can have sent (unknown phase
+	// or mode, an epoch that the lease never had) moves not even the fence.
 	Forbidden *Refusal
 	// KeyChanged, RoomChanged and LeaseChanged say what must be written.
 	KeyChanged, RoomChanged, LeaseChanged bool
@@ -65,7 +67,23 @@ func Step(s State, in Input, now time.Time) (Outcome, error) {
 	if err := Check(m.out.State); err != nil {
 		return Outcome{}, fmt.Errorf("after the step: %w", err)
 	}
+	if err := together(s, m.out.State); err != nil {
+		return Outcome{}, err
+	}
 	return m.out, nil
+}
+
+// together reports a key that moved without the room that it carries: the
+// caller did not load it, and Check cannot see a room that is not there.
+func together(before, after State) error {
+	k := before.Key
+	if k.RoomID == "" || k.Sequence == after.Key.Sequence {
+		return nil
+	}
+	if before.Room == nil || before.Room.ID != k.RoomID {
+		return fmt.Errorf("key %s moves without room %s, which it carries", k.ID, k.RoomID)
+	}
+	return nil
 }
 
 // Check reports how s breaks the coupling rule (docs/states.md); nil = not at all.
@@ -99,7 +117,7 @@ func (m *machine) apply(in Input) error {
 	switch in := in.(type) {
 	case Event:
 		m.event(in)
-		return nil
+		return nil // an event is never refused: it is Stale or Forbidden
 	case GoLive:
 		return m.goLive()
 	case End:

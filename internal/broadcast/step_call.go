@@ -1,5 +1,10 @@
 package broadcast
 
+import (
+	"fmt"
+	"time"
+)
+
 func (m *machine) goLive() error {
 	k, r := &m.out.Key, m.out.Room
 	switch {
@@ -62,8 +67,10 @@ func (m *machine) timeLimit(in TimeLimit) error {
 	switch {
 	case r == nil || !r.State.Carried():
 		return m.refuseRoom(CodeRoomNotLive, "the room is not live")
+	case in.Reason != EndReasonReconnectTimeout && in.Reason != EndReasonMaxDuration:
+		return fmt.Errorf("%q is no time limit", in.Reason)
 	case in.Reason == EndReasonReconnectTimeout && m.out.Key.State != KeyInactiveLive:
-		return m.refuseKey(CodeKeyNotInactiveLive, "the stream is coming back")
+		return m.refuseKey(CodeKeyNotInactiveLive, "the stream is there or coming back")
 	}
 	m.moveKey(OnTimeLimit)
 	m.endRoom(OnTimeLimit, in.Reason, in.PostID)
@@ -102,6 +109,9 @@ func (m *machine) cancel() error {
 // revoke cuts the publisher and keeps the string and the play id.
 func (m *machine) revoke(in Revoke) {
 	m.stop()
+	if m.out.Lease.Holder != nil {
+		m.out.Lease.LastSegment++ // acknowledged since the last renewal
+	}
 	m.fence()
 	m.out.Lease.RefusedUntil = in.Until
 }
@@ -120,14 +130,17 @@ func (m *machine) newString(h Hash) {
 	k.Hash = h
 	k.Generation++
 	m.out.Lease.KeyGeneration = k.Generation
+	// Whom a disconnect keeps out has the old string.
+	m.out.Lease.RefusedUntil = time.Time{}
 	m.touchKey()
 }
 
 func (m *machine) saved() error {
-	if m.out.Room == nil || !m.moveRoom(OnSaved) {
-		return m.refuseRoom(CodeRoomNotLive, "only an ENDED room is archived")
+	r := m.out.Room
+	if r == nil || r.VODState != Archiving || !m.moveRoom(OnSaved) {
+		return m.refuseRoom(CodeRoomNotLive, "only an ENDED room whose recording is being archived becomes ARCHIVED")
 	}
-	m.out.Room.VODState = VODArchived
+	r.VODState = VODArchived
 	return nil
 }
 

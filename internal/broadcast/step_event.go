@@ -1,6 +1,9 @@
 package broadcast
 
-import "math"
+import (
+	"fmt"
+	"math"
+)
 
 // LastSeq is the sequence number of the event that is sent in the name of a
 // dead worker: nothing of that session can be newer.
@@ -18,6 +21,10 @@ func (m *machine) event(e Event) {
 		m.out.Stale = true
 		return
 	}
+	if why := m.impossible(e); why != "" {
+		m.forbid(k.State, why)
+		return
+	}
 	if e.Epoch > k.Fence.Epoch {
 		m.stop() // the older session's end, where its event was lost
 	}
@@ -26,12 +33,34 @@ func (m *machine) event(e Event) {
 	m.setError(e)
 	before := k.State
 	if !m.phase(e) {
-		m.out.Forbidden = &Refusal{
-			Code:    CodeEventForbidden,
-			State:   string(before),
-			Message: "phase " + string(e.Phase) + " is not possible from " + string(before),
-		}
+		m.forbid(before, "phase "+string(e.Phase)+" is not possible from "+string(before))
 	}
+}
+
+func (m *machine) forbid(s KeyState, why string) {
+	m.out.Forbidden = &Refusal{Code: CodeEventForbidden, State: string(s), Message: why}
+}
+
+// impossible says why no worker of ours can have sent e; "" = it may be true.
+// Such an event must not move the fence: an epoch of the far future would lock
+// the key out for good.
+func (m *machine) impossible(e Event) string {
+	switch e.Phase {
+	case Prep, Published:
+		if !e.Mode.Valid() {
+			return fmt.Sprintf("there is no mode %q", e.Mode)
+		}
+	case Stopped, Refused:
+	default:
+		return fmt.Sprintf("there is no phase %q", e.Phase)
+	}
+	if e.Epoch > m.out.Lease.Epoch {
+		return fmt.Sprintf("epoch %d is ahead of the lease's, %d", e.Epoch, m.out.Lease.Epoch)
+	}
+	if e.Seq > LastSeq {
+		return fmt.Sprintf("sequence number %d is past the last one", e.Seq)
+	}
+	return ""
 }
 
 func (m *machine) phase(e Event) bool {
@@ -46,8 +75,7 @@ func (m *machine) phase(e Event) bool {
 	case Stopped:
 		m.stop()
 		return true
-	case Refused:
-		return true
+	case Refused: // handled before
 	}
 	return false
 }

@@ -1,0 +1,57 @@
+# The only door to this repository: `make` prints the list.
+# What a target does in more than two lines stands in scripts/.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# Time that each fuzz target gets (`make fuzz T=5m`).
+T ?= 60s
+# Pattern of the benchmarks to run (`make bench B=Segment`).
+B ?= .
+
+.PHONY: help demo up build test test-long check fmt deps golden generate fuzz bench clean
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: build ## start everything, publish the built-in sample, print the address to watch
+	@exec scripts/demo
+
+up: build ## start roomcast on this machine and print how to stream to it
+	@exec bin/roomcast up
+
+build: ## build bin/roomcast
+	@scripts/build
+
+test: deps check ## install what the tests need, check, and run all tests
+	@scripts/test
+
+test-long: deps ## the tests that take minutes as well (build tag `long`)
+	@scripts/test -tags long
+
+check: ## format, import rules, vet, lint, generated docs, known vulnerabilities
+	@scripts/check
+
+fmt: ## format all Go files the way `check` wants them
+	@scripts/tools
+	@.deps/bin/golangci-lint fmt
+
+deps: ## install what tests and checks need (idempotent)
+	@scripts/deps
+
+golden: ## rewrite golden files; read the diff before you commit it
+	@scripts/each-test golden 'flag\.Bool\("update"' go test -count=1 {} -update
+
+generate: ## rewrite what is made from the code (docs/states.md, docs/openapi.yaml)
+	@go generate ./...
+
+fuzz: ## run every fuzz target for T=60s
+	@scripts/fuzz $(T)
+
+bench: ## run the benchmarks (B=pattern)
+	@scripts/each-test bench '^func Benchmark' go test -run '^$$' -bench '$(B)' -benchmem {}
+
+clean: ## remove what was built (data in .roomcast stays)
+	@rm -rf bin .deps internal/e2e/browser/node_modules

@@ -37,7 +37,8 @@ type TrackInit struct {
 // the media sequence number is given where the playlist is known (upload).
 type Segment struct {
 	Run Run
-	// Start is the wall clock of the earliest presentation time: EXT-X-PROGRAM-DATE-TIME.
+	// Start is the wall clock of the earliest presentation time of all tracks.
+	// Where a track begins later, its EXT-X-PROGRAM-DATE-TIME is later by that.
 	Start time.Time
 	// Independent is false only after a forced cut (cmaf.md, trap 9).
 	Independent bool

@@ -1,0 +1,68 @@
+package timeline
+
+import (
+	"time"
+
+	"github.com/roomcast/roomcast/internal/media"
+)
+
+const (
+	driftWindow = time.Minute
+	maxDrift    = 500 * time.Millisecond
+)
+
+// Clock ties a timeline to the wall clock by the arrival of its first unit and
+// watches how far the publisher's clock drifts from ours. The measure is the
+// smallest delay within a minute, so that a stalled uplink is no drift. The
+// zero value is ready. Not safe for concurrent use.
+type Clock struct {
+	set      bool
+	wall     time.Time
+	ms       int64
+	window   time.Time
+	least    time.Duration
+	units    int
+	baseline time.Duration
+	measured bool
+}
+
+// Set anchors: the unit at ms arrived at now.
+func (c *Clock) Set(ms int64, now time.Time) {
+	*c = Clock{set: true, wall: now, ms: ms, window: now}
+}
+
+// Observe notes that the unit at ms arrived at now, and anchors if that has not
+// been done. changed is true when the anchor is new: at the first unit, and
+// when a drift of more than 0.5 s has been taken out.
+func (c *Clock) Observe(ms int64, now time.Time) (changed bool) {
+	if !c.set {
+		c.Set(ms, now)
+		return true
+	}
+	if now.Sub(c.window) >= driftWindow {
+		changed = c.closeWindow(now)
+	}
+	delay := now.Sub(c.wall) - time.Duration(ms-c.ms)*time.Millisecond
+	if c.units == 0 || delay < c.least {
+		c.least = delay
+	}
+	c.units++
+	return changed
+}
+
+func (c *Clock) closeWindow(now time.Time) (changed bool) {
+	if c.units > 0 && !c.measured {
+		c.measured, c.baseline = true, c.least
+	}
+	if drift := c.least - c.baseline; c.units > 0 && drift.Abs() > maxDrift {
+		c.wall = c.wall.Add(drift)
+		changed = true
+	}
+	c.window, c.units = now, 0
+	return changed
+}
+
+// Anchor is the wall clock of a time of the timeline, in video ticks.
+func (c *Clock) Anchor() (time.Time, media.Ticks) {
+	return c.wall, media.Ticks(c.ms) * (media.VideoTimescale / 1000)
+}

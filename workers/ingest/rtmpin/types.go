@@ -18,7 +18,9 @@ const (
 )
 
 // Message is one complete audio, video or data message of a publisher.
-// Payload was copied once, belongs to the receiver and may be empty.
+// Payload belongs to the receiver. Of audio and video (at most 8 MiB) it is
+// unchecked and may be empty; of data (at most 64 KiB) only the leading AMF0
+// string is checked, and it begins with @setDataFrame where the encoder sent that.
 type Message struct {
 	Type MessageType
 	// TimestampMS wraps at 2^32.
@@ -62,6 +64,21 @@ const (
 	// EndProtocol: the peer broke the protocol or a limit.
 	EndProtocol
 )
+
+// String is the cause's name in logs.
+func (c EndCause) String() string {
+	switch c {
+	case EndUnpublish:
+		return "unpublish"
+	case EndLost:
+		return "lost"
+	case EndKicked:
+		return "kicked"
+	case EndProtocol:
+		return "protocol"
+	}
+	return "unknown"
+}
 
 // Conn is what a Publisher may do to its connection. Safe for concurrent use.
 type Conn interface {

@@ -1,0 +1,157 @@
+package rtmpout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Loop publishes FLV tags in real time, over and over, as an encoder would:
+// timestamps rise across the repeats without a jump. What a file begins with
+// (metadata, sequence headers) is sent again each time round, which is legal
+// where it has not changed.
+type Loop struct {
+	URL string
+	// Tags are a whole file's, in its order. They are not changed.
+	Tags []Tag
+	// Times is how often they are sent; 0: without end.
+	Times int
+	// Client is for Dial; its clock paces the loop too.
+	Client Options
+	// Reconnect retries after a refusal or a loss, with a pause of 1 s that
+	// doubles up to 10 s; a new connection starts with the first tag and time 0.
+	Reconnect bool
+	// Connected, when set, is called after each granted publish.
+	Connected func()
+	// Retrying, when set, is called before each pause with what went wrong.
+	Retrying func(err error, pause time.Duration)
+}
+
+const firstPause, lastPause = time.Second, 10 * time.Second
+
+// Run publishes until Times is reached (nil), ctx ends (ctx's error, after a
+// clean unpublish) or, without Reconnect, the publish fails.
+func (l Loop) Run(ctx context.Context) error {
+	round, period, err := prepare(l.Tags)
+	if err != nil {
+		return err
+	}
+	if _, err := parseURL(l.URL); err != nil {
+		return err // no retry will mend it
+	}
+	pause := firstPause
+	for {
+		connected, err := l.publish(ctx, round, period)
+		if err == nil || !l.Reconnect || ctx.Err() != nil {
+			return err
+		}
+		if connected {
+			pause = firstPause
+		}
+		if l.Retrying != nil {
+			l.Retrying(err, pause)
+		}
+		if err := wait(ctx, pause); err != nil {
+			return err
+		}
+		pause = min(2*pause, lastPause)
+	}
+}
+
+// publish is one connection's life.
+func (l Loop) publish(ctx context.Context, round []Tag, period uint32) (connected bool, err error) {
+	c, err := Dial(ctx, l.URL, l.Client)
+	if err != nil {
+		return false, err
+	}
+	if l.Connected != nil {
+		l.Connected()
+	}
+	stop := context.AfterFunc(ctx, func() { c.deadline(closeTimeout) }) // a write to a server that does not read
+	defer stop()
+	if err := l.send(ctx, c, round, period); err != nil && ctx.Err() == nil {
+		c.Abort() // mostly gone already
+		return true, err
+	}
+	if err := c.Close(); err != nil {
+		return true, fmt.Errorf("unpublish: %w", err)
+	}
+	return true, ctx.Err()
+}
+
+// send writes the rounds, each tag when it is due.
+func (l Loop) send(ctx context.Context, c *Client, round []Tag, period uint32) error {
+	start := l.Client.Now()
+	for n := 0; l.Times == 0 || n < l.Times; n++ {
+		for _, tag := range round {
+			at := time.Duration(n)*time.Duration(period)*time.Millisecond + time.Duration(tag.TimestampMS)*time.Millisecond
+			if err := waitFor(ctx, c, start.Add(at).Sub(l.Client.Now())); err != nil {
+				return err
+			}
+			timestamp := uint32(at.Milliseconds()) //nolint:gosec // wraps as RTMP timestamps do
+			if err := c.Write(tag.Type, timestamp, tag.Payload); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// waitFor pauses, unless the server ends the publish.
+func waitFor(ctx context.Context, c *Client, d time.Duration) error {
+	if d > 0 {
+		pause, cancel := context.WithTimeout(ctx, d)
+		defer cancel()
+		select {
+		case <-pause.Done():
+		case <-c.Done():
+		}
+	}
+	if err := c.Err(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	pause, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	<-pause.Done()
+	return ctx.Err()
+}
+
+// prepare rebases the tags to time 0, gives data tags the form that publishers
+// send, drops AVC end of sequence, and returns the time that one round takes:
+// the longest track's last timestamp and one more of its steps.
+func prepare(tags []Tag) (round []Tag, periodMS uint32, err error) {
+	type track struct{ last, step uint32 }
+	tracks := map[MessageType]track{}
+	for _, t := range tags {
+		if t.Type == TypeData {
+			t.Payload = append(appendAMF(nil, "@setDataFrame"), t.Payload...)
+		} else if isEndOfSequence(t) {
+			continue
+		}
+		t.TimestampMS -= tags[0].TimestampMS
+		round = append(round, t)
+		if t.Type == TypeData {
+			continue
+		}
+		k := tracks[t.Type]
+		if t.TimestampMS > k.last {
+			k.last, k.step = t.TimestampMS, t.TimestampMS-k.last
+		}
+		tracks[t.Type] = k
+		periodMS = max(periodMS, k.last+k.step)
+	}
+	if periodMS == 0 {
+		return nil, 0, errors.New("the FLV holds no audio or video that takes time")
+	}
+	return round, periodMS, nil
+}
+
+// isEndOfSequence tells ffmpeg's last video tag (AVCPacketType 2, E.4.3.1).
+func isEndOfSequence(t Tag) bool {
+	return t.Type == TypeVideo && len(t.Payload) >= 2 && t.Payload[0]&0x8f == 0x07 && t.Payload[1] == 2
+}

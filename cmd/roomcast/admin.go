@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+
+	"github.com/roomcast/roomcast/internal/apiclient"
+	"github.com/roomcast/roomcast/internal/config"
+)
+
+// running says where the `up` is that a command talks to.
+type running struct {
+	Data string `help:"The data directory of the running 'up' (ROOMCAST_DATA, default .roomcast)." placeholder:"DIR"`
+	HTTP string `name:"http" help:"Its HTTP address (ROOMCAST_HTTP, default 127.0.0.1:8080)." placeholder:"ADDR"`
+}
+
+// connect answers its settings and credentials, and a client without a user.
+func (r running) connect() (config.Up, credentials, *apiclient.Client, error) {
+	settings, err := config.LoadUp(config.Up{Data: r.Data, HTTP: r.HTTP}, config.OSEnv)
+	if err != nil {
+		return settings, credentials{}, nil, fmt.Errorf("wrong settings:\n%w", err)
+	}
+	creds, err := readCredentials(settings.Data)
+	if err != nil {
+		return settings, creds, nil, fmt.Errorf("%w: is 'roomcast up' running with --data %s?", err, settings.Data)
+	}
+	return settings, creds, &apiclient.Client{Base: "http://" + settings.Local()}, nil
+}
+
+type adminCmd struct {
+	CreateApp    createAppCmd    `cmd:"" help:"Make an app with its first API key. The secret is shown once."`
+	RotateAPIKey rotateAPIKeyCmd `cmd:"" name:"rotate-api-key" help:"Make a further API key of an app. The secret is shown once."`
+}
+
+type createAppCmd struct {
+	running
+	Name string `required:"" help:"The app's name."`
+	JSON bool   `name:"json" help:"Print JSON."`
+}
+
+// newKey is what the admin API answers once.
+type newKey struct {
+	AppID     string `json:"appId"`
+	APIKey    string `json:"apiKey"`
+	APISecret string `json:"apiSecret"`
+}
+
+// Run makes the app.
+func (c *createAppCmd) Run() error {
+	return c.admin(c.JSON, "/v2/admin/apps", map[string]string{"name": c.Name})
+}
+
+type rotateAPIKeyCmd struct {
+	running
+	App  string `required:"" help:"The app's id."`
+	JSON bool   `name:"json" help:"Print JSON."`
+}
+
+// Run makes the key.
+func (c *rotateAPIKeyCmd) Run() error {
+	return c.admin(c.JSON, "/v2/admin/apps/"+url.PathEscape(c.App)+"/api-keys", map[string]string{})
+}
+
+func (r running) admin(asJSON bool, path string, in any) error {
+	_, creds, client, err := r.connect()
+	if err != nil {
+		return err
+	}
+	client.Token = creds.OperatorToken
+	var out newKey
+	if err := client.Do(context.Background(), http.MethodPost, path, in, &out); err != nil {
+		return err
+	}
+	if asJSON {
+		return json.NewEncoder(os.Stdout).Encode(out)
+	}
+	_, err = fmt.Printf("app     %s\nkey     %s\nsecret  %s   (shown only now)\n", out.AppID, out.APIKey, out.APISecret)
+	return err
+}

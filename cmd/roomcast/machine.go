@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/roomcast/roomcast/internal/broadcast"
+	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/httpapi"
+	"github.com/roomcast/roomcast/internal/ids"
+	"github.com/roomcast/roomcast/internal/objects/disk"
+	"github.com/roomcast/roomcast/internal/queue/local"
+	"github.com/roomcast/roomcast/internal/store/sqlite"
+	"github.com/roomcast/roomcast/workers/ingest/rtmpin"
+	"github.com/roomcast/roomcast/workers/ingest/session"
+)
+
+// sweepEvery and jobsEvery are the tickers that stand for AWS's scheduler and
+// job queue on one machine.
+const (
+	sweepEvery = 2 * time.Second
+	jobsEvery  = 500 * time.Millisecond
+)
+
+// machine is everything that runs in this process.
+type machine struct {
+	settings config.Up
+	log      *slog.Logger
+	creds    credentials
+	urls     control.URLs
+
+	lock    *sqlite.DirLock
+	db      *sqlite.DB
+	queue   *local.Queue
+	service *control.Service
+	ingest  *session.Handler
+	rtmp    *rtmpin.Server
+	http    *http.Server
+	rtmpLn  net.Listener
+	httpLn  net.Listener
+
+	failed chan error // a server that ended by itself
+	cancel context.CancelFunc
+	loops  sync.WaitGroup
+}
+
+// start brings everything up, or nothing: a port in use or a directory that
+// cannot be used leaves all as it was.
+func start(ctx context.Context, settings config.Up, log *slog.Logger) (_ *machine, err error) {
+	m := &machine{settings: settings, log: log, failed: make(chan error, 2)}
+	ctx, m.cancel = context.WithCancel(ctx)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.close())
+		}
+	}()
+	if m.lock, err = sqlite.Lock(settings.Data); err != nil {
+		return nil, fmt.Errorf("data directory %s: %w", settings.Data, err)
+	}
+	if m.httpLn, err = listen("--http", settings.HTTP); err != nil {
+		return nil, err
+	}
+	if m.rtmpLn, err = listen("--rtmp", settings.RTMP); err != nil {
+		return nil, err
+	}
+	m.urls.HTTP, m.urls.RTMP = settings.PublicURLs(m.httpLn.Addr(), m.rtmpLn.Addr())
+	if err := m.open(ctx); err != nil {
+		return nil, err
+	}
+	m.run(ctx)
+	return m, nil
+}
+
+func listen(flag, addr string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w: choose another address with %s", flag, addr, errors.Unwrap(err), flag)
+	}
+	return ln, nil
+}
+
+// open makes every part and connects them.
+func (m *machine) open(ctx context.Context) error {
+	source := ids.New(time.Now)
+	var err error
+	if m.db, err = sqlite.Open(filepath.Join(m.settings.Data, "roomcast.db"), sqlite.Options{Now: time.Now, Log: m.log}); err != nil {
+		return err
+	}
+	if m.queue, err = local.New(ctx, m.db.SQL(), local.Options{Now: time.Now}); err != nil {
+		return fmt.Errorf("open the queue of state events: %w", err)
+	}
+	objects, err := disk.Open(filepath.Join(m.settings.Data, "media"))
+	if err != nil {
+		return err
+	}
+	m.service = control.New(control.Options{
+		Store: m.db, Objects: objects, IDs: source, Now: time.Now, URLs: m.urls, Log: m.log,
+	})
+	if m.creds, err = loadCredentials(ctx, m.settings.Data, m.service, source); err != nil {
+		return err
+	}
+	m.ingest = session.New(session.Options{
+		Worker: broadcast.WorkerID(source.New("wrk")), Leases: m.db, Events: events{m.queue}, Objects: objects,
+		IDs: source, Now: time.Now, Sleep: sleep, TimeURL: m.urls.HTTP + "/time", Log: m.log,
+	})
+	if m.rtmp, err = rtmpin.New(rtmpin.Options{Logger: m.log, Now: time.Now}, m.ingest); err != nil {
+		return err
+	}
+	handler, err := m.handler(source, objects.Handler())
+	if err != nil {
+		return err
+	}
+	m.http = httpapi.Server(handler)
+	return nil
+}
+
+// run starts the goroutines; stop waits for them.
+func (m *machine) run(ctx context.Context) {
+	m.loops.Go(func() { m.service.Consume(ctx, m.queue) })
+	m.loops.Go(func() { m.sweep(ctx) })
+	m.loops.Go(func() { every(ctx, jobsEvery, m.log, "jobs", m.service.RunJobs) })
+	m.loops.Go(func() {
+		if err := m.rtmp.Serve(ctx, m.rtmpLn); err != nil {
+			m.failed <- fmt.Errorf("rtmp server: %w", err)
+		}
+	})
+	m.loops.Go(func() {
+		if err := m.http.Serve(m.httpLn); !errors.Is(err, http.ErrServerClosed) {
+			m.failed <- fmt.Errorf("http server: %w", err)
+		}
+	})
+}
+
+// sweep restores the truth. Every worker but this process's own is dead: the
+// data directory is locked.
+func (m *machine) sweep(ctx context.Context) {
+	sweeper := m.service.NewSweeper(m.queue)
+	sweeper.Alive = func(w broadcast.WorkerID) bool { return w == m.ingest.Worker }
+	every(ctx, sweepEvery, m.log, "sweep", sweeper.Pass)
+}
+
+// every does the work at once and then again after each pause.
+func every(ctx context.Context, pause time.Duration, log *slog.Logger, name string, work func(context.Context) error) {
+	for ctx.Err() == nil {
+		if err := work(ctx); err != nil && ctx.Err() == nil {
+			log.Error(name, "err", err)
+		}
+		if sleep(ctx, pause) != nil {
+			return
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// stop closes the publishers cleanly, tells their ends, and closes the rest.
+func (m *machine) stop(ctx context.Context) error {
+	err := errors.Join(m.rtmp.Shutdown(ctx), m.ingest.Close(ctx))
+	web, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if m.http.Shutdown(web) != nil {
+		err = errors.Join(err, m.http.Close()) // viewers that still load
+	}
+	return errors.Join(err, m.close())
+}
+
+// close ends the goroutines and gives back what was opened, in reverse.
+func (m *machine) close() error {
+	m.cancel()
+	m.loops.Wait()
+	var err error
+	for _, ln := range []net.Listener{m.rtmpLn, m.httpLn} {
+		if ln != nil {
+			_ = ln.Close() // the servers have closed them mostly
+		}
+	}
+	if m.db != nil {
+		err = m.db.Close()
+	}
+	if m.lock != nil {
+		err = errors.Join(err, m.lock.Close())
+	}
+	return err
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/roomcast/roomcast/internal/config"
+)
+
+// shutdownWithin is how long a clean end may take; a second signal ends at once.
+const shutdownWithin = 9 * time.Second
+
+type upCmd struct {
+	Data      string `help:"Directory that holds everything (ROOMCAST_DATA, default .roomcast)." placeholder:"DIR"`
+	HTTP      string `name:"http" help:"Address of API, watch page and media (ROOMCAST_HTTP, default 127.0.0.1:8080)." placeholder:"ADDR"`
+	RTMP      string `name:"rtmp" help:"Address of RTMP ingest (ROOMCAST_RTMP, default 127.0.0.1:1935)." placeholder:"ADDR"`
+	PublicURL string `name:"public-url" help:"How others reach the HTTP address (ROOMCAST_PUBLIC_URL)." placeholder:"URL"`
+	Backend   string `help:"What keeps state and media: local (ROOMCAST_BACKEND, default local)." placeholder:"NAME"`
+}
+
+// Run serves until SIGINT or SIGTERM.
+func (c *upCmd) Run() error {
+	settings, err := config.LoadUp(config.Up{
+		Data: c.Data, HTTP: c.HTTP, RTMP: c.RTMP, PublicURL: c.PublicURL, Backend: config.Backend(c.Backend),
+	}, config.OSEnv)
+	if err != nil {
+		return fmt.Errorf("wrong settings:\n%w", err)
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+
+	m, err := start(context.Background(), settings, log)
+	if err != nil {
+		return err
+	}
+	m.banner(os.Stdout)
+	select {
+	case s := <-signals:
+		log.Info("stopping: publishers are closed cleanly, a second signal ends at once", "signal", s.String())
+	case err = <-m.failed:
+		log.Error("stopping", "err", err)
+	}
+	go func() {
+		<-signals
+		log.Error("ended at once by a second signal")
+		os.Exit(1)
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownWithin)
+	defer cancel()
+	return errors.Join(err, m.stop(ctx))
+}

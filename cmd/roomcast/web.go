@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/roomcast/roomcast/internal/broadcast"
+	"github.com/roomcast/roomcast/internal/console"
+	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/httpapi"
+	"github.com/roomcast/roomcast/internal/ids"
+)
+
+// handler is everything that is served on the HTTP address.
+func (m *machine) handler(source *ids.Source, media http.Handler) (http.Handler, error) {
+	api, err := httpapi.New(httpapi.Options{
+		Service: m.service, TokenKey: m.creds.tokenKey, OperatorToken: m.creds.OperatorToken, Now: time.Now,
+		IDs: func() string { return source.New("req") }, Log: m.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	pages, err := console.New(console.Options{
+		Rooms: rooms{m.service}, Now: time.Now, Log: m.log, MediaOrigins: []string{m.urls.HTTP},
+	})
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	for _, path := range []string{"/v2/", "/openapi.json", "/docs", "/docs/"} {
+		mux.Handle(path, api)
+	}
+	mux.Handle("/live/", media)
+	mux.Handle("/", pages)
+	mux.HandleFunc("GET /healthz", ok)
+	mux.HandleFunc("GET /readyz", m.ready)
+	mux.HandleFunc("GET /time", now)
+	return mux, nil
+}
+
+func ok(w http.ResponseWriter, _ *http.Request) {
+	_, _ = fmt.Fprintln(w, "ok") // the caller left
+}
+
+// ready says whether the database answers.
+func (m *machine) ready(w http.ResponseWriter, r *http.Request) {
+	if err := m.db.Ping(r.Context()); err != nil {
+		http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
+		return
+	}
+	ok(w, r)
+}
+
+// now is the clock that DASH players read (ISO/IEC 23009-1, 5.8.4.11).
+func now(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	_, _ = fmt.Fprint(w, time.Now().UTC().Format("2006-01-02T15:04:05.000Z")) // the caller left
+}
+
+// rooms shows rooms to the watch page.
+type rooms struct{ service *control.Service }
+
+// WatchState implements console.Rooms.
+func (r rooms) WatchState(ctx context.Context, id string) (console.State, error) {
+	v, err := r.service.WatchRoom(ctx, broadcast.RoomID(id))
+	var refused *broadcast.Refusal
+	if errors.As(err, &refused) {
+		return console.State{}, fmt.Errorf("%w: %w", console.ErrNotFound, err)
+	}
+	if err != nil {
+		return console.State{}, err
+	}
+	s := console.State{
+		VideoRoomState: string(v.Room.State), Title: v.Room.Title, EndReason: string(v.Room.EndReason),
+		ScheduledAt: v.Room.ScheduledAt,
+	}
+	if v.Room.LiveStartedAt != nil {
+		s.LiveStartedAt = *v.Room.LiveStartedAt
+	}
+	if v.Playback != nil {
+		p := console.Playback(*v.Playback)
+		s.Playback = &p
+	}
+	return s, nil
+}
+
+// events puts the ingest's events into the queue.
+type events struct{ queue control.Queue }
+
+// Send implements session.Events.
+func (e events) Send(ctx context.Context, ev broadcast.Event) error {
+	m, err := control.EncodeEvent(ev, 0)
+	if err != nil {
+		return err
+	}
+	return e.queue.Send(ctx, m)
+}

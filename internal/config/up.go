@@ -120,3 +120,12 @@ func reachable(a net.Addr) string {
 	}
 	return net.JoinHostPort(host, port)
 }
+
+// Local is the host:port at which this machine reaches the HTTP address.
+func (u Up) Local() string {
+	host, port, err := net.SplitHostPort(u.HTTP)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return u.HTTP
+}

@@ -17,9 +17,15 @@ type File struct {
 }
 
 // Files renders everything in the order in which it must be written: the
-// record first, the master playlist when its playlists are there, the MPD last.
+// record first.
 func (p Presentation) Files() []File {
-	files := []File{{RecordName, PlaylistType, p.Playlist("v")}}
+	return append([]File{{RecordName, PlaylistType, p.Playlist("v")}}, p.Derived()...)
+}
+
+// Derived renders what follows from the record, in the order in which it must
+// be written: the master playlist when its playlists are there, the MPD last.
+func (p Presentation) Derived() []File {
+	var files []File
 	for _, r := range p.Renditions {
 		if PlaylistName(r.Name) != RecordName {
 			files = append(files, File{PlaylistName(r.Name), PlaylistType, p.Playlist(r.Name)})

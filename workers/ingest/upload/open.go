@@ -1,0 +1,109 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/manifest"
+	"github.com/roomcast/roomcast/workers/ingest/segment"
+)
+
+// Output publishes one ingest session. Not safe for concurrent use. After an
+// error it publishes nothing more: every later call answers that error.
+type Output struct {
+	bucket bucket
+	epoch  uint64
+	now    func() time.Time
+	window time.Duration
+	time   string // Options.TimeURL
+
+	live   manifest.Presentation // as last written; without segments = nothing is published
+	record []byte                // the bytes of v.m3u8 behind live
+	etags  map[string]string     // of the manifests, as last written or read
+	master string                // what master.m3u8 says, but for its version
+
+	init *segment.Init // the current run's; nil before the first
+	done bool          // the session's first segment is out
+	err  error
+}
+
+// Resumed is what Open found. The zero value: nothing was published.
+type Resumed struct {
+	// TargetDuration is the presentation's: the segmenter must keep it.
+	TargetDuration time.Duration
+	// LastSegment is the newest published number; 0 = none.
+	LastSegment uint64
+}
+
+// Open reads what is published under live/<playID> and, where there is
+// something, makes it the epoch's own: v.m3u8 is rewritten conditionally, so
+// that a worker of an older epoch that wakes up cannot write any more, then
+// the other manifests are completed. ErrEnded, ErrFenced (a newer epoch was
+// here), control.ErrNoSpace, or an outage.
+func Open(ctx context.Context, objects control.Objects, playID string, epoch uint64, opt Options) (*Output, Resumed, error) {
+	opt, err := opt.withDefaults()
+	if err != nil {
+		return nil, Resumed{}, err
+	}
+	if playID == "" || strings.ContainsAny(playID, "/\\.") {
+		return nil, Resumed{}, fmt.Errorf("open the output: play id %q is no folder name", playID)
+	}
+	o := &Output{
+		bucket: bucket{objects: objects, prefix: "live/" + playID + "/", opt: opt},
+		epoch:  epoch, now: opt.Now, window: opt.Window, time: opt.TimeURL, etags: map[string]string{},
+	}
+	if err := o.resume(ctx); err != nil {
+		return nil, Resumed{}, fmt.Errorf("open the output of epoch %d: %w", epoch, err)
+	}
+	return o, Resumed{TargetDuration: o.live.TargetDuration, LastSegment: o.live.Last()}, nil
+}
+
+func (o *Output) resume(ctx context.Context) error {
+	body, etag, err := o.bucket.get(ctx, manifest.RecordName)
+	if errors.Is(err, control.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p, err := o.read(body)
+	if err != nil {
+		return err
+	}
+	o.adopt(p, body, etag)
+	for range maxTakeovers {
+		next := o.live.Version(o.epoch, o.now())
+		next.TimeURL = o.time
+		if err = o.writeRecord(ctx, next); !errors.Is(err, errTakenOver) {
+			break
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return o.writeOthers(ctx)
+}
+
+// read answers a record that may be gone on with: an older epoch's, or this
+// one's own.
+func (o *Output) read(body []byte) (manifest.Presentation, error) {
+	p, err := manifest.ParseRecord(body)
+	switch {
+	case err != nil:
+		return p, err
+	case p.Epoch > o.epoch:
+		return p, fmt.Errorf("epoch %d is here: %w", p.Epoch, ErrFenced)
+	case p.Ended:
+		return p, ErrEnded
+	}
+	return p, nil
+}
+
+// adopt takes what is published as the state to go on from.
+func (o *Output) adopt(p manifest.Presentation, body []byte, etag string) {
+	o.live, o.record, o.etags[manifest.RecordName] = p, body, etag
+}

@@ -54,6 +54,9 @@ func (m *machine) impossible(e Event) string {
 	default:
 		return fmt.Sprintf("there is no phase %q", e.Phase)
 	}
+	if e.Epoch == 0 {
+		return "nobody ever holds epoch 0"
+	}
 	if e.Epoch > m.out.Lease.Epoch {
 		return fmt.Sprintf("epoch %d is ahead of the lease's, %d", e.Epoch, m.out.Lease.Epoch)
 	}

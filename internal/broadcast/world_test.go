@@ -96,6 +96,7 @@ func (w *world) giveUp() broadcast.Event {
 // do takes one step about room n and writes it, if every law of a step holds;
 // refusal is set where the rules forbid the call.
 func (w *world) do(n int, in broadcast.Input) (out broadcast.Outcome, refusal *broadcast.Refusal, err error) {
+	w.now = w.now.Add(time.Millisecond)
 	before := w.state(n)
 	copied := deepCopy(before)
 	out, err = broadcast.Step(before, in, w.now)

@@ -1,0 +1,97 @@
+// Package httpapi is the HTTP API of docs/contract.md: each operation decodes
+// its request, makes one call of control and encodes the answer. Errors are
+// problem documents; errors.go holds the only map from codes to statuses.
+package httpapi
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+)
+
+// Options are what the API needs; all but OperatorToken and Log are required.
+type Options struct {
+	Service Service
+	// TokenKey signs member tokens (HS256): at least 32 random bytes that stay
+	// the same over restarts. New copies it.
+	TokenKey []byte
+	// OperatorToken opens /v2/admin; "" = nobody may.
+	OperatorToken string
+	Now           func() time.Time
+	// IDs makes an id for each request that brings none of its own; safe for
+	// concurrent use.
+	IDs func() string
+	// Log gets one line per request; nil = slog's default.
+	Log *slog.Logger
+}
+
+type api struct {
+	Options
+	auth   *authenticator
+	tokens *tokens
+	mux    *http.ServeMux
+	huma   huma.API
+}
+
+// Huma's only way to be strict about names is a variable of its package.
+var strictCasing sync.Once
+
+// New makes the handler of /v2/**, /openapi.json and /docs; every other path
+// is a 404 problem. Safe for concurrent use. An error names a missing or
+// unusable option.
+func New(o Options) (http.Handler, error) {
+	if o.Service == nil || o.Now == nil || o.IDs == nil {
+		return nil, errors.New("http api: Service, Now and IDs are required")
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	tokens, err := newTokens(o.TokenKey, o.Now)
+	if err != nil {
+		return nil, err
+	}
+	a := newAPI(o)
+	a.tokens = tokens
+	a.auth = newAuthenticator(o.Service, tokens, o.OperatorToken)
+	if err := a.serveDocs(); err != nil {
+		return nil, err
+	}
+	a.serveRest()
+	return a.observed(a.mux), nil
+}
+
+// newAPI registers every operation. The result serves nothing yet that needs
+// a credential.
+func newAPI(o Options) *api {
+	strictCasing.Do(func() { huma.ValidateStrictCasing = true })
+	a := &api{Options: o, mux: http.NewServeMux()}
+	config := describe()
+	config.Transformers = []huma.Transformer{a.asProblem}
+	a.huma = humago.New(a.mux, config)
+	a.registerApps()
+	a.registerMembers()
+	a.registerStreamKeys()
+	a.registerVideoRooms()
+	a.registerAdmin()
+	finish(a.huma.OpenAPI())
+	return a
+}
+
+// Server is an HTTP server for h with limits that no caller can wear down.
+// Long answers (live streams) lift the write limit for themselves with
+// http.ResponseController.
+func Server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      60 * time.Second, // a segment over a slow line
+		IdleTimeout:       75 * time.Second,
+		MaxHeaderBytes:    32 << 10,
+	}
+}

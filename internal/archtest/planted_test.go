@@ -92,6 +92,8 @@ func plantedImports() []planted {
 		one("the command knows workers", "cmd/roomcast/a.go", "", "workers/ingest/hub", "functions/api"),
 		one("another command does not", "cmd/other/a.go", "rule 4", "workers/ingest/hub"),
 		one("nobody links the command", "internal/e2e/a_test.go", "rule 4", "cmd/roomcast"),
+		one("tests may play the built-in sample", "internal/console/a_test.go", "", "cmd/roomcast/sample"),
+		one("the product does not link it", "internal/console/a.go", "rule 4", "cmd/roomcast/sample"),
 
 		one("a worker's main knows the store", "workers/ingest/main.go", "", "internal/store/dynamo"),
 		one("a worker's package does not", "workers/ingest/session/a.go", "rule 5", "internal/store/dynamo"),

@@ -45,7 +45,7 @@ golden: ## rewrite golden files; read the diff before you commit it
 	@scripts/each-test golden 'flag\.Bool\("update"' go test -count=1 {} -update
 
 generate: ## rewrite what is made from the code (docs/states.md, docs/openapi.yaml)
-	@go generate ./...
+	@scripts/generate
 
 fuzz: ## run every fuzz target for T=60s
 	@scripts/fuzz $(T)

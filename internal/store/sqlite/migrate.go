@@ -39,12 +39,18 @@ func migrations() ([]string, error) {
 	return steps, nil
 }
 
-func migrate(ctx context.Context, db *sql.DB, path string, opt Options) error {
-	steps, err := migrations()
+// probe fails where path is not a database that this program may write. It
+// changes nothing.
+func probe(ctx context.Context, path string, steps int) error {
+	db, err := connect(path, 1)
 	if err != nil {
 		return err
 	}
-	return migrateTo(ctx, db, path, steps, opt)
+	version, err := schemaVersion(ctx, db)
+	if err == nil && version > steps {
+		err = fmt.Errorf("it has schema version %d and this program knows versions up to %d: use the newer program that wrote it", version, steps)
+	}
+	return errors.Join(err, db.Close())
 }
 
 // migrateTo brings the schema to version len(steps).
@@ -53,8 +59,6 @@ func migrateTo(ctx context.Context, db *sql.DB, path string, steps []string, opt
 	switch {
 	case err != nil:
 		return err
-	case from > len(steps):
-		return fmt.Errorf("it has schema version %d and this program knows versions up to %d: use the newer program that wrote it", from, len(steps))
 	case from == len(steps):
 		return nil
 	case from > 0:
@@ -77,13 +81,17 @@ func migrateTo(ctx context.Context, db *sql.DB, path string, steps []string, opt
 
 func schemaVersion(ctx context.Context, db *sql.DB) (int, error) {
 	var version, application, objects int
-	err := errors.Join(
-		db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version),
-		db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&application),
-		db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&objects),
-	)
-	if err != nil {
-		return 0, mapError(err)
+	for _, q := range []struct {
+		query string
+		to    *int
+	}{
+		{"PRAGMA user_version", &version},
+		{"PRAGMA application_id", &application},
+		{"SELECT count(*) FROM sqlite_schema", &objects},
+	} {
+		if err := db.QueryRowContext(ctx, q.query).Scan(q.to); err != nil {
+			return 0, mapError(err)
+		}
 	}
 	if application != applicationID && (objects > 0 || version > 0) {
 		return 0, errors.New("it is the database of another program")

@@ -89,29 +89,40 @@ func open(path string, opt Options) (_ *DB, err error) {
 			err = errors.Join(err, d.Close())
 		}
 	}()
-	if d.writer, err = connect(path, 1, ""); err != nil {
-		return nil, err
-	}
 	ctx := context.Background()
-	if err := migrate(ctx, d.writer, path, opt); err != nil {
+	steps, err := migrations()
+	if err != nil {
 		return nil, err
 	}
-	if d.readers, err = connect(path, maxReaders, "query_only(1)"); err != nil {
+	if err := probe(ctx, path, len(steps)); err != nil {
+		return nil, err
+	}
+	if d.writer, err = connect(path, 1, durable()...); err != nil {
+		return nil, err
+	}
+	if err := migrateTo(ctx, d.writer, path, steps, opt); err != nil {
+		return nil, err
+	}
+	if d.readers, err = connect(path, maxReaders, append(durable(), "query_only(1)")...); err != nil {
 		return nil, err
 	}
 	return d, d.prepare(ctx)
 }
 
-func connect(path string, conns int, pragma string) (*sql.DB, error) {
-	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
-		fmt.Sprintf("busy_timeout(%d)", busyTimeoutMs),
+// durable are the settings of every connection but the first look at a file.
+func durable() []string {
+	return []string{
 		"journal_mode(WAL)",
 		"synchronous(FULL)",
 		"foreign_keys(1)",
 		fmt.Sprintf("journal_size_limit(%d)", walLimitBytes),
-	}}
-	if pragma != "" {
-		q.Add("_pragma", pragma)
+	}
+}
+
+func connect(path string, conns int, pragmas ...string) (*sql.DB, error) {
+	q := url.Values{"_txlock": {"immediate"}, "_pragma": {fmt.Sprintf("busy_timeout(%d)", busyTimeoutMs)}}
+	for _, p := range pragmas {
+		q.Add("_pragma", p)
 	}
 	dsn := url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}
 	db, err := sql.Open("sqlite", dsn.String())

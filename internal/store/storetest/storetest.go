@@ -87,7 +87,7 @@ type fixture struct {
 	*testing.T
 	store  control.Store
 	leases control.Leases
-	ctx    context.Context //nolint:containedctx // the test's own, one per fixture
+	ctx    context.Context // the test's own
 	n      atomic.Int64
 }
 

@@ -18,16 +18,17 @@ const trackID = 1
 // Init returns ftyp and moov for one track. The decoder configuration record
 // goes in as it is.
 func Init(config media.Config) ([]byte, error) {
+	entry, err := sampleEntry(config)
+	if err != nil {
+		return nil, err
+	}
 	segment := mp4.NewMP4Init()
 	segment.AddChild(mp4.NewFtyp("cmfc", 0, []string{"iso6", "cmfc", "dash"}))
 	moov := mp4.NewMoovBox()
 	moov.AddChild(mp4.CreateMvhd())
 	segment.AddChild(moov)
 	trak := mp4.CreateEmptyTrak(trackID, config.Timescale, config.Kind.String(), "und")
-	entry, err := sampleEntry(config)
-	if err != nil {
-		return nil, err
-	}
+	trak.Mdia.Hdlr.Name = "roomcast " + config.Kind.String()
 	trak.Mdia.Minf.Stbl.Stsd.AddChild(entry)
 	trak.Tkhd.Width = mp4.Fixed32(uint32(config.WidthPixels) << 16)   //nolint:gosec // checked below
 	trak.Tkhd.Height = mp4.Fixed32(uint32(config.HeightPixels) << 16) //nolint:gosec // checked below
@@ -43,15 +44,15 @@ func Init(config media.Config) ([]byte, error) {
 }
 
 func sampleEntry(config media.Config) (mp4.Box, error) {
-	switch config.Codec {
-	case media.AVC:
+	switch {
+	case config.Kind == media.Video && config.Codec == media.AVC:
 		return visualEntry(config, "avc1", "avcC")
-	case media.HEVC:
+	case config.Kind == media.Video && config.Codec == media.HEVC:
 		return visualEntry(config, "hvc1", "hvcC")
-	case media.AAC:
+	case config.Kind == media.Audio && config.Codec == media.AAC:
 		return aacEntry(config)
 	}
-	return nil, fmt.Errorf("init segment for codec %q: not carried", config.Codec)
+	return nil, fmt.Errorf("init segment for %s codec %q: not carried", config.Kind, config.Codec)
 }
 
 // visualEntry carries the record verbatim (ISO/IEC 14496-15, 5.4.2.1, 8.4.1).

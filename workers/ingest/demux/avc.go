@@ -160,7 +160,7 @@ func avcRecord(spss, ppss [][]byte, pic *picture) []byte {
 	b = append(b, byte(len(ppss))) //nolint:gosec // at most maxSets
 	b = appendNALs(b, ppss)
 	switch sps[1] {
-	case 100, 110, 122, 144:
+	case 100, 110, 122, 244:
 		b = append(b, 0xfc|byte(pic.chroma), 0xf8|byte(pic.lumaBitsOver8), 0xf8|byte(pic.chromaOver), 0) //nolint:gosec // checked
 	}
 	return b

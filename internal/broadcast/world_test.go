@@ -3,6 +3,7 @@ package broadcast_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -132,11 +133,7 @@ func deepCopy(s broadcast.State) broadcast.State {
 	}
 	s.Room = cloned(s.Room)
 	if r := s.Room; r != nil {
-		data := make(map[string]string, len(r.CustomData))
-		for k, v := range r.CustomData {
-			data[k] = v
-		}
-		r.CustomData = data
+		r.CustomData = maps.Clone(r.CustomData)
 		r.LiveStartedAt, r.LiveEndedAt, r.DroppedAt = cloned(r.LiveStartedAt), cloned(r.LiveEndedAt), cloned(r.DroppedAt)
 	}
 	return s

@@ -195,7 +195,7 @@ func (m *machine) close() error {
 		err = m.db.Close()
 	}
 	if m.lock != nil {
-		err = errors.Join(err, m.lock.Close())
+		err = errors.Join(err, m.lock.Unlock())
 	}
 	return err
 }

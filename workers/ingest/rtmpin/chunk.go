@@ -35,7 +35,7 @@ type parser struct {
 	chunkSize  uint32
 	unfinished uint32 // sum of length over begun messages, <= maxUnfinishedBytes
 	begun      int
-	budget     int // bytes that may still come without audio or video
+	budget     int // bytes, and messageCost each, that may still come without audio or video
 	published  bool
 
 	cur  *chunkStream // whose chunk payload comes next; nil: a chunk header does
@@ -239,10 +239,13 @@ func (p *parser) chunk(cs *chunkStream, format byte, fields []byte, extension ui
 	p.left = min(cs.length-cs.got, p.chunkSize)
 	if !isMedia(cs.typ) || cs.length == 0 {
 		p.budget -= headerBytes + int(p.left)
+		if cs.got == 0 {
+			p.budget -= messageCost
+		}
 		if p.budget < 0 && !p.published {
-			return fmt.Errorf("more than %d bytes before publish", maxEarlyBytes)
+			return errors.New("too many messages or bytes before publish")
 		} else if p.budget < 0 {
-			return fmt.Errorf("more than %d bytes without audio or video", maxQuietBytes)
+			return errors.New("too many messages or bytes without audio or video")
 		}
 	}
 	return nil

@@ -63,6 +63,9 @@ func newGuard(s *Server, raw net.Conn) *guard {
 		chunkSize: 128,
 		readDone:  make(chan struct{}),
 	}
+	if tcp, ok := raw.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(writeBufferBytes) // the kernel's default holds megabytes for a peer that never reads
+	}
 	g.addr, g.counted = s.countedAddress(raw.RemoteAddr())
 	return g
 }

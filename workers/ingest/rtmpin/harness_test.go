@@ -296,6 +296,7 @@ func (h *house) shut(c net.Conn) []byte {
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		h.t.Fatalf("the connection stays open\n%s", h.log)
 	}
+	_ = c.Close() // as a client does that was told
 	return got
 }
 

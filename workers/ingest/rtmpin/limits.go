@@ -16,12 +16,14 @@ const (
 	maxControlBytes        = 128
 	maxEarlyBytes          = 64 << 10  // everything between handshake and publish
 	maxQuietBytes          = 256 << 10 // everything between two non-empty A/V messages
+	messageCost            = 32        // a message counts as so many bytes more
 	maxCommandDepth        = 8
 	maxCommandValues       = 256
 	maxNameBytes           = 1 << 10 // app, stream key, flashVer
 	maxDescriptionBytes    = 512
 	handshakeBytes         = 1 + 1536 + 1536 // C0, C1, C2
 	readBufferBytes        = 16 << 10
+	writeBufferBytes       = 64 << 10 // the kernel's; a publisher is told little
 	readBufferBytesPublish = 64 << 10
 )
 

@@ -179,6 +179,9 @@ func (c *collector) checkRules(t *testing.T) {
 		if !ok || len(init.Tracks) != len(s.Tracks) {
 			t.Fatalf("segment %d: %d tracks, init %v", n, len(s.Tracks), ok)
 		}
+		if n > 0 && s.Start.Before(c.segments[n-1].Start) {
+			t.Fatalf("segment %d starts at %v, the one before at %v", n, s.Start, c.segments[n-1].Start)
+		}
 		for k, tr := range s.Tracks {
 			scale := init.Tracks[k].Config.Timescale
 			if tr.Name != init.Tracks[k].Name || tr.Gap != (len(tr.Body) == 0) {

@@ -82,8 +82,7 @@ func (s *Segmenter) emit(out Segment) error {
 		}
 		start, end = min(start, first), max(end, last)
 	}
-	out.Start = s.clock.date(start)
-	s.clock.lastEnd = out.Start.Add((end - start).Duration(videoHz))
+	out.Start = s.clock.date(start, end)
 	return s.sink.Segment(out)
 }
 

@@ -137,8 +137,8 @@ type anchor struct {
 	pendingWall time.Time
 	pendingAt   media.Ticks
 
-	fresh   bool // no segment was dated by this anchor yet
-	lastEnd time.Time
+	fresh              bool // no segment was dated by this anchor yet
+	lastStart, lastEnd time.Time
 }
 
 func (a *anchor) anchor(wall time.Time, at media.Ticks) {
@@ -159,14 +159,20 @@ func (a *anchor) apply() {
 // forget makes the next anchor valid at once.
 func (a *anchor) forget() { a.set, a.pending = false, false }
 
-// date is the wall clock of t, in video ticks. A new timeline never begins
-// before the old one's last segment ended.
-func (a *anchor) date(t media.Ticks) time.Time {
-	wall := a.wall.Add((t - a.at).Duration(videoHz))
-	if a.fresh && wall.Before(a.lastEnd) {
-		a.wall = a.wall.Add(a.lastEnd.Sub(wall))
-		wall = a.lastEnd
+// date is the wall clock of a segment between two times in video ticks. A new
+// timeline never begins before the old one's last segment ended; a clock that
+// was set back for drift never goes back behind a segment's start.
+func (a *anchor) date(start, end media.Ticks) time.Time {
+	wall := a.wall.Add((start - a.at).Duration(videoHz))
+	least := a.lastStart
+	if a.fresh {
+		least = a.lastEnd
+	}
+	if wall.Before(least) {
+		a.wall = a.wall.Add(least.Sub(wall))
+		wall = least
 	}
 	a.fresh = false
+	a.lastStart, a.lastEnd = wall, wall.Add((end - start).Duration(videoHz))
 	return wall
 }

@@ -39,6 +39,8 @@ type Segment struct {
 	Run Run
 	// Start is the wall clock of the earliest presentation time of all tracks.
 	// Where a track begins later, its EXT-X-PROGRAM-DATE-TIME is later by that.
+	// It never falls; a run that takes out the drift of a publisher's fast clock
+	// may begin up to that drift before the run before it ended.
 	Start time.Time
 	// Independent is false only after a forced cut (cmaf.md, trap 9).
 	Independent bool

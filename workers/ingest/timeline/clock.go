@@ -52,7 +52,8 @@ func (c *Clock) Observe(ms int64, now time.Time) (changed bool) {
 
 func (c *Clock) closeWindow(now time.Time) (changed bool) {
 	if c.units > 0 && !c.measured {
-		c.measured, c.baseline = true, c.least
+		// A first frame that came late is no drift; what was late after it is.
+		c.measured, c.baseline = true, min(c.least, 0)
 	}
 	if drift := c.least - c.baseline; c.units > 0 && drift.Abs() > maxDrift {
 		c.wall = c.wall.Add(drift)

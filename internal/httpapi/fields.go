@@ -77,6 +77,14 @@ func (timestamp) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Format: "date-time", Examples: []any{"2026-03-01T12:00:00.000Z"}}
 }
 
+// showable refuses a time that has no place in RFC 3339 once it is in UTC.
+func showable(name string, t time.Time) error {
+	if y := t.UTC().Year(); y < 0 || y > 9999 {
+		return invalid(fieldError{Field: name, Message: "must lie in the years 0 to 9999 of UTC"})
+	}
+	return nil
+}
+
 // timestampOf is nil for a time that has not come.
 func timestampOf(t *time.Time) *timestamp {
 	if t == nil {

@@ -38,7 +38,8 @@ func describe() huma.Config {
 }
 
 // finish brings the document to what is served: null among the values of
-// nullable enums, merge patches by their own name, no schema that nobody uses.
+// nullable enums, merge patches by their own name, both answers of
+// create-or-update, no schema that nobody uses.
 func finish(doc *huma.OpenAPI) {
 	schemas := doc.Components.Schemas.Map()
 	delete(schemas, "ErrorModel")
@@ -55,6 +56,10 @@ func finish(doc *huma.OpenAPI) {
 			}
 		}
 	}
+	members := doc.Paths[serverAPI.prefix()+"/members"].Post.Responses
+	made := *members["200"]
+	made.Description = "Created"
+	members["201"] = &made
 	for _, item := range doc.Paths {
 		if item.Patch != nil {
 			content := item.Patch.RequestBody.Content

@@ -84,13 +84,10 @@ func (a *api) asProblem(ctx huma.Context, _ string, v any) (any, error) {
 // problems documents what can go wrong, one response per status.
 func (e endpoint) problems(schemas huma.Registry) map[string]*huma.Response {
 	codes := append([]broadcast.Code{
-		broadcast.CodeInvalidCredentials, codeForbidden, broadcast.CodeInvalidField, codeUnavailable, codeInternal,
+		broadcast.CodeInvalidCredentials, codeForbidden, broadcast.CodeInvalidField, codeUnavailable, broadcast.CodeBusy, codeInternal,
 	}, e.codes...)
 	if e.body {
 		codes = append(codes, codeMalformedRequest, codeRequestTimeout, codeBodyTooLarge, codeUnsupportedMediaType)
-	}
-	if e.method != http.MethodGet {
-		codes = append(codes, broadcast.CodeBusy)
 	}
 	slices.Sort(codes)
 	schema := schemas.Schema(typeOf[problem](), true, "")

@@ -123,10 +123,10 @@ func (a *api) registerVideoRooms() {
 		return e
 	}
 	register(a, created(serverAPI), func(ctx context.Context, c control.Caller, in *struct{ Body roomCreate }) (*one[VideoRoom], error) {
-		return oneRoom(a.Service.CreateRoom(ctx, c, in.Body.of(in.Body.AppUserID)))
+		return a.createRoom(ctx, c, in.Body.of(in.Body.AppUserID))
 	})
 	register(a, created(clientAPI), func(ctx context.Context, c control.Caller, in *struct{ Body ownRoomCreate }) (*one[VideoRoom], error) {
-		return oneRoom(a.Service.CreateRoom(ctx, c, in.Body.of("")))
+		return a.createRoom(ctx, c, in.Body.of(""))
 	})
 	register(a, roomEndpoint(serverAPI, "listVideoRooms", http.MethodGet, "", "List video rooms", "Newest first.",
 		broadcast.CodeInvalidCursor, broadcast.CodeMemberNotFound),
@@ -155,6 +155,13 @@ func (a *api) registerVideoRooms() {
 		a.registerRoom(s)
 		a.registerShow(s)
 	}
+}
+
+func (a *api) createRoom(ctx context.Context, c control.Caller, in control.RoomInput) (*one[VideoRoom], error) {
+	if err := showable("scheduledAt", in.ScheduledAt); err != nil {
+		return nil, err
+	}
+	return oneRoom(a.Service.CreateRoom(ctx, c, in))
 }
 
 func (a *api) journal(ctx context.Context, c control.Caller, in *struct {
@@ -192,6 +199,9 @@ func (a *api) updateRoom(ctx context.Context, c control.Caller, in *struct {
 },
 ) (*one[VideoRoom], error) {
 	patch := in.Body.of(in.IfMatch)
+	if err := showable("scheduledAt", in.Body.ScheduledAt.or(time.Time{})); err != nil {
+		return nil, err
+	}
 	return merging(in.Body.CustomData, patch.IfVersion,
 		func() (map[string]string, uint64, error) {
 			v, err := a.Service.Room(ctx, c, in.ID)

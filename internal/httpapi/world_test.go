@@ -206,8 +206,8 @@ func (w *world) holdAgainstDocument(r *http.Request, a answer) {
 	}
 	_, pattern := w.mux.Handler(r)
 	op := w.ops[pattern]
-	if op == nil {
-		return
+	if op == nil || a.text("errorCode") == string(codeNotFound) {
+		return // no operation was reached
 	}
 	doc := op.Responses[strconv.Itoa(a.status)]
 	if doc == nil {

@@ -123,9 +123,12 @@ func wait(ctx context.Context, d time.Duration) error {
 
 // prepare rebases the tags to time 0, gives data tags the form that publishers
 // send, drops AVC end of sequence, and returns the time that one round takes:
-// the longest track's last timestamp and one more of its steps.
+// the longest track's, from its first frame to one more step behind its last.
 func prepare(tags []Tag) (round []Tag, periodMS uint32, err error) {
-	type track struct{ last, step uint32 }
+	type track struct {
+		begun             bool
+		first, last, step uint32
+	}
 	tracks := map[MessageType]track{}
 	for _, t := range tags {
 		if t.Type == TypeData {
@@ -135,20 +138,31 @@ func prepare(tags []Tag) (round []Tag, periodMS uint32, err error) {
 		}
 		t.TimestampMS -= tags[0].TimestampMS
 		round = append(round, t)
-		if t.Type == TypeData {
+		if t.Type == TypeData || isConfiguration(t) {
 			continue
 		}
 		k := tracks[t.Type]
-		if t.TimestampMS > k.last {
+		if !k.begun {
+			k = track{begun: true, first: t.TimestampMS, last: t.TimestampMS}
+		} else if t.TimestampMS > k.last {
 			k.last, k.step = t.TimestampMS, t.TimestampMS-k.last
 		}
 		tracks[t.Type] = k
-		periodMS = max(periodMS, k.last+k.step)
+		periodMS = max(periodMS, k.last-k.first+k.step)
 	}
 	if periodMS == 0 {
 		return nil, 0, errors.New("the FLV holds no audio or video that takes time")
 	}
 	return round, periodMS, nil
+}
+
+// isConfiguration tells AVC and AAC sequence headers (E.4.2.2, E.4.3.1), whose
+// timestamps say nothing.
+func isConfiguration(t Tag) bool {
+	if len(t.Payload) < 2 || t.Payload[1] != 0 {
+		return false
+	}
+	return t.Type == TypeVideo && t.Payload[0]&0x8f == 0x07 || t.Type == TypeAudio && t.Payload[0]>>4 == 10
 }
 
 // isEndOfSequence tells ffmpeg's last video tag (AVCPacketType 2, E.4.3.1).

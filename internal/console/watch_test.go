@@ -154,7 +154,7 @@ func TestWatchPageLivesThroughAWholeShow(t *testing.T) {
 	// Two segments of 2 s behind the playlist's end, which is 2 to 4 s old.
 	s.await(p, func(r *browser.Report) bool { return r.LatencySeconds != nil && *r.LatencySeconds < 7 })
 	var tagged bool
-	if err := p.Eval(s.t.Context(), `(document.querySelector("video").dataset.same = "yes") === "yes"`, &tagged); err != nil || !tagged {
+	if err := p.Eval(s.t.Context(), `roomcast.player.hls.same = true`, &tagged); err != nil || !tagged {
 		t.Fatal(err)
 	}
 
@@ -169,7 +169,7 @@ func TestWatchPageLivesThroughAWholeShow(t *testing.T) {
 	s.state("LIVE", "")
 	s.await(p, func(r *browser.Report) bool { return r.PlayedSeconds > 3 && r.State == "LIVE playing" })
 	var same bool
-	if err := p.Eval(s.t.Context(), `document.querySelector("video").dataset.same === "yes" && roomcast.player.errors.length === 0`, &same); err != nil || !same {
+	if err := p.Eval(s.t.Context(), `roomcast.player.hls.same === true && roomcast.player.errors.length === 0`, &same); err != nil || !same {
 		t.Errorf("the player did not live through the interruption: %v", err)
 	}
 
@@ -201,7 +201,11 @@ func TestForcedEndCutsThePicture(t *testing.T) {
 	p := s.open(browser.Options{})
 	s.await(p, func(r *browser.Report) bool { return r.PlayedSeconds > 1 })
 	s.state("ENDED", "FORCED")
+	began := time.Now()
 	s.await(p, func(r *browser.Report) bool { return r.State == "ENDED ended" })
+	if d := time.Since(began); d > 10*time.Second { // the page polls every 3 s
+		t.Errorf("the picture went on for %s", d)
+	}
 	var loaded bool
 	if err := p.Eval(s.t.Context(), `document.querySelector("video").buffered.length > 0`, &loaded); err != nil || loaded {
 		t.Errorf("media are still there: %v", err)

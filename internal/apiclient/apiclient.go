@@ -9,10 +9,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 )
 
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 8 << 20
+
+// patience is longer than any long poll.
+const patience = 30 * time.Second
 
 // Client calls one installation. Safe for concurrent use.
 type Client struct {
@@ -20,7 +24,7 @@ type Client struct {
 	Base string
 	// User and Secret are an API key (Basic); Token a bearer token. Token wins.
 	User, Secret, Token string
-	// HTTP is http.DefaultClient when nil.
+	// HTTP is a client that gives up after 30 s when nil.
 	HTTP *http.Client
 }
 
@@ -69,7 +73,7 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 	}
 	client := c.HTTP
 	if client == nil {
-		client = http.DefaultClient
+		client = &http.Client{Timeout: patience}
 	}
 	resp, err := client.Do(req)
 	if err != nil {

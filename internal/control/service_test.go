@@ -249,7 +249,7 @@ func TestAWorkerThatRenewsIsLeftAlone(t *testing.T) {
 	out := &sent{}
 	sweeper := w.NewSweeper(out)
 	for n := range 20 {
-		w.renew(uint64(n+1), broadcast.Published) //nolint:gosec // small
+		w.renew(uint64(n+1), broadcast.Published)
 		w.no(sweeper.Pass(t.Context()))
 		w.clock.pass(5 * time.Second)
 	}

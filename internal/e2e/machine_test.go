@@ -111,7 +111,7 @@ func freeAddress(t *testing.T) string {
 func (m *machine) start() {
 	m.t.Helper()
 	begin := time.Now()
-	m.cmd = exec.Command(binary, "up", "--data", m.dir, "--http", m.http, "--rtmp", m.rtmp) //nolint:gosec // the program under test
+	m.cmd = exec.Command(binary, "up", "--data", m.dir, "--http", m.http, "--rtmp", m.rtmp)
 	m.cmd.Stdout, m.cmd.Stderr = &m.out, &m.out
 	if err := m.cmd.Start(); err != nil {
 		m.t.Fatal(err)

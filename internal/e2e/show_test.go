@@ -67,7 +67,7 @@ func reset(t *testing.T, pages map[browser.Player]*browser.Page) {
 
 func body(t *testing.T, url string) string {
 	t.Helper()
-	resp, err := http.Get(url) //nolint:gosec,noctx // our own server
+	resp, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}

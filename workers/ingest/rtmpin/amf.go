@@ -41,11 +41,11 @@ type amfValue struct {
 }
 
 // walkAMF calls each for every value in order and returns the first error: a
-// value cut off, an unknown type, more than maxDepth levels or maxValues
-// values. It keeps its own stack of maxDepth entries, so that no document can
+// value cut off, an unknown type, more than maxAMFDepth levels or maxAMFValues
+// values. It keeps its own stack of maxAMFDepth entries, so that no document can
 // exhaust ours.
-func walkAMF(b []byte, maxDepth, maxValues int, each func(amfValue)) error {
-	open := make([]int64, 0, maxDepth) // values left in a strict array; -1: keys until the end marker
+func walkAMF(b []byte, each func(amfValue)) error {
+	open := make([]int64, 0, maxAMFDepth) // values left in a strict array; -1: keys until the end marker
 	index, count := 0, 0
 	for len(b) > 0 || len(open) > 0 {
 		if top := len(open) - 1; top >= 0 && open[top] == 0 {
@@ -68,8 +68,8 @@ func walkAMF(b []byte, maxDepth, maxValues int, each func(amfValue)) error {
 		} else if top >= 0 {
 			open[top]--
 		}
-		if count++; count > maxValues {
-			return fmt.Errorf("more than %d AMF values", maxValues)
+		if count++; count > maxAMFValues {
+			return fmt.Errorf("more than %d AMF values", maxAMFValues)
 		}
 		nested := int64(0)
 		if nested, b, err = cutValue(b, &v); err != nil {
@@ -80,8 +80,8 @@ func walkAMF(b []byte, maxDepth, maxValues int, each func(amfValue)) error {
 		}
 		each(v)
 		if nested != 0 {
-			if len(open) == maxDepth {
-				return fmt.Errorf("AMF values nested deeper than %d", maxDepth)
+			if len(open) == maxAMFDepth {
+				return fmt.Errorf("AMF values nested deeper than %d", maxAMFDepth)
 			}
 			open = append(open, nested)
 		}

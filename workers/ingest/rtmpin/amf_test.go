@@ -46,20 +46,20 @@ func TestDepthAndValuesAreExact(t *testing.T) {
 		return b
 	}
 	ignore := func(amfValue) {}
-	if err := walkAMF(object(8), 8, 256, ignore); err != nil {
+	if err := walkAMF(object(8), ignore); err != nil {
 		t.Error(err)
 	}
-	if err := walkAMF(object(9), 8, 256, ignore); err == nil {
+	if err := walkAMF(object(9), ignore); err == nil {
 		t.Error("depth 9 passed")
 	}
 	values := make([]byte, 257)
 	for i := range values {
 		values[i] = amfNull
 	}
-	if err := walkAMF(values[:256], 8, 256, ignore); err != nil {
+	if err := walkAMF(values[:256], ignore); err != nil {
 		t.Error(err)
 	}
-	if err := walkAMF(values, 8, 256, ignore); err == nil {
+	if err := walkAMF(values, ignore); err == nil {
 		t.Error("257 values passed")
 	}
 }
@@ -77,14 +77,14 @@ func FuzzAMF(f *testing.F) {
 		}
 		var at []int // where top-level values begin is not told; count them
 		count, deepest := 0, 0
-		err := walkAMF(b, maxCommandDepth, maxCommandValues, func(v amfValue) {
+		err := walkAMF(b, func(v amfValue) {
 			count++
 			deepest = max(deepest, v.Depth)
 			if v.Depth == 0 {
 				at = append(at, v.Index)
 			}
 		})
-		if count > maxCommandValues || deepest > maxCommandDepth {
+		if count > maxAMFValues || deepest > maxAMFDepth {
 			t.Fatalf("%d values, depth %d", count, deepest)
 		}
 		for i, index := range at {

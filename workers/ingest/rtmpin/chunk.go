@@ -284,11 +284,11 @@ func (p *parser) begin(cs *chunkStream, format byte, fields []byte, extension ui
 func appendHeader(dst []byte, format byte, cs *chunkStream) []byte {
 	switch id := cs.id - 64; {
 	case id < 0:
-		dst = append(dst, format<<6|byte(cs.id))
+		dst = append(dst, format<<6|byte(cs.id)) //nolint:gosec // below 64
 	case id < 256:
 		dst = append(dst, format<<6, byte(id))
 	default:
-		dst = append(dst, format<<6|1, byte(id), byte(id>>8))
+		dst = append(dst, format<<6|1, byte(id), byte(id>>8)) //nolint:gosec // below 65600: as it was read
 	}
 	if format == 0 {
 		dst = appendUint24(dst, min(cs.timestamp, extendedTimestamp))

@@ -19,7 +19,7 @@ func parseCommand(body []byte) (command, error) {
 	var c command
 	var kinds [4]byte // of the first values
 	named, argued, hasApp := false, false, false
-	err := walkAMF(body, maxCommandDepth, maxCommandValues, func(v amfValue) {
+	err := walkAMF(body, func(v amfValue) {
 		if v.Depth == 0 && v.Index < len(kinds) {
 			kinds[v.Index] = v.Kind + 1 // 0: absent
 		}

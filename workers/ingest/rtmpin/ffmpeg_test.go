@@ -19,7 +19,7 @@ func publishWithFFmpeg(t *testing.T, url string, seconds string, more ...string)
 		"-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
 		"-t", seconds, "-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "25", "-c:a", "aac", "-flvflags", "no_duration_filesize",
 	}, more...)
-	cmd := exec.CommandContext(ctx, "ffmpeg", append(args, "-f", "flv", url)...) //nolint:gosec // the test's own arguments
+	cmd := exec.CommandContext(ctx, "ffmpeg", append(args, "-f", "flv", url)...)
 	var out bytes.Buffer
 	cmd.Stderr = &out
 	err = cmd.Run()

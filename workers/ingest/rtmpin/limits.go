@@ -17,8 +17,8 @@ const (
 	maxEarlyBytes          = 64 << 10  // everything between handshake and publish
 	maxQuietBytes          = 256 << 10 // everything between two non-empty A/V messages
 	messageCost            = 32        // a message counts as so many bytes more
-	maxCommandDepth        = 8
-	maxCommandValues       = 256
+	maxAMFDepth            = 8
+	maxAMFValues           = 256
 	maxNameBytes           = 1 << 10 // app, stream key, flashVer
 	maxDescriptionBytes    = 512
 	handshakeBytes         = 1 + 1536 + 1536 // C0, C1, C2

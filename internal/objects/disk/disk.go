@@ -1,0 +1,122 @@
+// Package disk keeps objects as plain files of a directory, and serves them
+// over HTTP with the headers that a CDN would give.
+//
+// The key is the path. Content-Type and Cache-Control follow from the key (see
+// defaults); an object that was put with others has them in a small file below
+// .meta, named after the ETag that they belong to. So the files are what they
+// look like: people may copy them, play them and serve them otherwise.
+//
+// Put writes a file below .tmp, syncs it, renames it into its place and syncs
+// the directory, in this order: after a crash of the program or the machine an
+// object is there whole or not at all, and one whose Put was answered is
+// there. It is visible from the rename on, which may be before the answer.
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io/fs"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/roomcast/roomcast/internal/control"
+)
+
+const (
+	tempDir = ".tmp"
+	metaDir = ".meta"
+
+	dirMode  = 0o700
+	fileMode = 0o600
+
+	// maxKeyBytes is S3's; maxElementBytes is what file systems take.
+	maxKeyBytes     = 1024
+	maxElementBytes = 255
+	stripes         = 256
+)
+
+// Disk is a control.Objects. Safe for concurrent use by one process: it must
+// be alone with the directory. An ETag is a quoted hash of the content, as in
+// HTTP.
+type Disk struct {
+	root  *os.Root
+	temps atomic.Uint64
+	locks [stripes]keyLock
+	dirs  dirs
+	etags etags
+}
+
+var _ control.Objects = (*Disk)(nil)
+
+// keyLock is shared by the keys of one hash. put is held during a whole Put or
+// Delete, seen only while what readers see changes.
+type keyLock struct {
+	put  sync.Mutex
+	seen sync.RWMutex
+}
+
+func (d *Disk) lock(key string) *keyLock {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(key)) // never fails
+	return &d.locks[h.Sum32()%stripes]
+}
+
+// Open opens the directory, makes it where there is none, and removes what an
+// earlier process left unfinished.
+func Open(dir string) (*Disk, error) {
+	if err := os.MkdirAll(dir, dirMode); err != nil {
+		return nil, fmt.Errorf("open objects: %w", err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open objects: %w", err)
+	}
+	err = root.RemoveAll(tempDir)
+	if err == nil {
+		err = root.Mkdir(tempDir, dirMode)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open objects in %s: %w", dir, err), root.Close())
+	}
+	d := &Disk{root: root}
+	d.dirs.root = root
+	return d, nil
+}
+
+// Close lets go of the directory. Nothing may be under way.
+func (d *Disk) Close() error { return d.root.Close() }
+
+// checkKey refuses what is no key. Elements that begin with a dot are ours.
+func checkKey(key string) error {
+	if key == "" || len(key) > maxKeyBytes || !utf8.ValidString(key) {
+		return fmt.Errorf("a key is 1 to %d bytes of UTF-8", maxKeyBytes)
+	}
+	for _, r := range key {
+		if r == '\\' || unicode.IsControl(r) {
+			return errors.New("a key has no backslashes or control characters")
+		}
+	}
+	for e := range strings.SplitSeq(key, "/") {
+		if e == "" || e[0] == '.' || len(e) > maxElementBytes {
+			return fmt.Errorf("the elements of a key have 1 to %d bytes and do not begin with a dot", maxElementBytes)
+		}
+	}
+	return nil
+}
+
+// mapError says an error of the file system in the words of control.
+func mapError(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("%w: %w", control.ErrNoSpace, err)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("%w: %w", control.ErrNotFound, err)
+	}
+	return err
+}

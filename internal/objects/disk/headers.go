@@ -1,0 +1,60 @@
+package disk
+
+import (
+	"path"
+	"strings"
+
+	"github.com/roomcast/roomcast/internal/control"
+)
+
+const (
+	immutable = "public, max-age=31536000, immutable"
+	changing  = "max-age=0, s-maxage=1"
+)
+
+// headers are what an object's Content-Type and Cache-Control are.
+type headers struct {
+	ContentType  string
+	CacheControl string
+}
+
+// defaults answers the headers that the name of an object stands for
+// (docs/cmaf.md, "Layout"). An object that was put with others has a file
+// under metaDir.
+func defaults(key string) headers {
+	switch path.Ext(key) {
+	case ".m3u8":
+		return headers{"application/vnd.apple.mpegurl", changing}
+	case ".mpd":
+		return headers{"application/dash+xml", changing}
+	case ".m4s", ".mp4":
+		if audio(key) {
+			return headers{"audio/mp4", immutable}
+		}
+		return headers{"video/mp4", immutable}
+	case ".json":
+		return headers{"application/json", immutable}
+	case ".jpg":
+		return headers{"image/jpeg", immutable}
+	}
+	return headers{"application/octet-stream", ""}
+}
+
+// audio reports whether a media object is of the audio rendition: a/<n>.m4s,
+// a-init.mp4.
+func audio(key string) bool {
+	dir, name := path.Split(key)
+	return path.Base(dir) == "a" || strings.HasPrefix(name, "a-init.")
+}
+
+// headersOf answers what opt asks for; "" stands for the default.
+func headersOf(key string, opt control.PutOptions) headers {
+	h := defaults(key)
+	if opt.ContentType != "" {
+		h.ContentType = opt.ContentType
+	}
+	if opt.CacheControl != "" {
+		h.CacheControl = opt.CacheControl
+	}
+	return h
+}

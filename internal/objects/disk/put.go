@@ -1,0 +1,228 @@
+package disk
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strconv"
+
+	"github.com/roomcast/roomcast/internal/control"
+)
+
+// Put writes an object. Content-Type and Cache-Control that are "" are the
+// defaults of the key.
+func (d *Disk) Put(ctx context.Context, key string, body [][]byte, opt control.PutOptions) (string, error) {
+	etag, err := d.put(ctx, key, body, opt)
+	if err != nil {
+		return "", fmt.Errorf("put object %q: %w", key, err)
+	}
+	return etag, nil
+}
+
+func (d *Disk) put(ctx context.Context, key string, body [][]byte, opt control.PutOptions) (string, error) {
+	if err := checkKey(key); err != nil {
+		return "", err
+	}
+	if opt.IfMatch != "" && opt.IfNoneMatch {
+		return "", errors.New("both IfMatch and IfNoneMatch are set")
+	}
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	etag := hashOf(body)
+	l := d.lock(key)
+	l.put.Lock()
+	defer l.put.Unlock()
+	if err := d.condition(key, opt); err != nil {
+		return "", err
+	}
+	if err := d.replace(l, key, etag, body, headersOf(key, opt)); err != nil {
+		d.dirs.prune(path.Dir(key))
+		return "", err
+	}
+	return etag, nil
+}
+
+// hashOf is a strong ETag. 128 bits of SHA-256 are enough to tell versions of
+// one object apart.
+func hashOf(body [][]byte) string {
+	h := sha256.New()
+	for _, piece := range body {
+		_, _ = h.Write(piece) // never fails
+	}
+	return quote(h.Sum(nil))
+}
+
+func quote(sum []byte) string { return `"` + hex.EncodeToString(sum[:16]) + `"` }
+
+func (d *Disk) condition(key string, opt control.PutOptions) error {
+	if opt.IfMatch == "" && !opt.IfNoneMatch {
+		return nil
+	}
+	f, info, err := d.open(key)
+	if errors.Is(err, control.ErrNotFound) && opt.IfNoneMatch {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if opt.IfNoneMatch || info.ETag != opt.IfMatch {
+		return fmt.Errorf("it has ETag %s: %w", info.ETag, control.ErrConflict)
+	}
+	return nil
+}
+
+// replace makes body the object of key.
+func (d *Disk) replace(l *keyLock, key, etag string, body [][]byte, h headers) error {
+	temp, info, err := d.writeTemp(body)
+	if err != nil {
+		return err
+	}
+	kept, err := d.keepHeaders(key, etag, h)
+	if err == nil {
+		l.seen.Lock()
+		if err = d.rename(temp, key); err == nil {
+			d.etags.set(key, info, etag)
+		}
+		l.seen.Unlock()
+	}
+	if err != nil {
+		return errors.Join(mapError(err), d.root.Remove(temp))
+	}
+	if kept {
+		d.dropHeaders(key, etag, h)
+	}
+	return mapError(d.dirs.sync(path.Dir(key)))
+}
+
+// writeTemp writes and syncs a file below tempDir.
+func (d *Disk) writeTemp(body [][]byte) (string, fs.FileInfo, error) {
+	name := path.Join(tempDir, strconv.FormatUint(d.temps.Add(1), 10))
+	f, err := d.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode)
+	if err != nil {
+		return "", nil, mapError(err)
+	}
+	for _, piece := range body {
+		if _, err = f.Write(piece); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	info, statErr := f.Stat()
+	if err = errors.Join(err, statErr, f.Close()); err != nil {
+		return "", nil, errors.Join(mapError(err), d.root.Remove(name))
+	}
+	return name, info, nil
+}
+
+// rename puts a finished file into its place. The directory may be removed, by
+// a Delete or by a person, while it is needed: then it is made again.
+func (d *Disk) rename(temp, key string) error {
+	for range 10 {
+		if err := d.dirs.ensure(path.Dir(key)); err != nil {
+			return err
+		}
+		if err := d.root.Rename(temp, key); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		d.dirs.forget(path.Dir(key))
+	}
+	return errors.New("its directory goes away again and again")
+}
+
+// headersFile is where the headers of that version of an object are kept.
+func headersFile(key, etag string) string {
+	return path.Join(metaDir, key, etag[1:len(etag)-1])
+}
+
+// keepHeaders stores h where it is not what the key stands for, or where the
+// object had other headers before. It reports whether there is something to
+// drop afterwards. The version before keeps its own file until then, so that
+// a crash in between mixes nothing up.
+func (d *Disk) keepHeaders(key, etag string, h headers) (bool, error) {
+	if h == defaults(key) {
+		if _, err := d.root.Stat(path.Join(metaDir, key)); errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+	}
+	b, err := json.Marshal(h)
+	if err != nil {
+		return false, err
+	}
+	temp, _, err := d.writeTemp([][]byte{b})
+	if err != nil {
+		return false, err
+	}
+	name := headersFile(key, etag)
+	if err := d.rename(temp, name); err != nil {
+		return false, errors.Join(err, d.root.Remove(temp))
+	}
+	return true, d.dirs.sync(path.Dir(name))
+}
+
+// dropHeaders removes the headers of earlier versions. What stays does no harm.
+func (d *Disk) dropHeaders(key, etag string, h headers) {
+	dir := path.Join(metaDir, key)
+	entries, err := fs.ReadDir(d.root.FS(), dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if name := path.Join(dir, e.Name()); name != headersFile(key, etag) || h == defaults(key) {
+			_ = d.root.Remove(name)
+		}
+	}
+	d.dirs.prune(dir)
+}
+
+// Delete removes the object and the directories that are empty without it.
+func (d *Disk) Delete(ctx context.Context, key string) error {
+	if err := d.delete(ctx, key); err != nil {
+		return fmt.Errorf("delete object %q: %w", key, err)
+	}
+	return nil
+}
+
+func (d *Disk) delete(ctx context.Context, key string) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	l := d.lock(key)
+	l.put.Lock()
+	defer l.put.Unlock()
+	if info, err := d.root.Lstat(key); err == nil && info.IsDir() {
+		return nil // other keys begin with it
+	}
+	l.seen.Lock()
+	err := mapError(d.root.Remove(key))
+	d.etags.forget(key)
+	l.seen.Unlock()
+	if errors.Is(err, control.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := d.dirs.sync(path.Dir(key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if d.root.RemoveAll(path.Join(metaDir, key)) == nil {
+		d.dirs.prune(path.Dir(path.Join(metaDir, key)))
+	}
+	d.dirs.prune(path.Dir(key))
+	return nil
+}

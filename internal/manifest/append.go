@@ -106,7 +106,7 @@ func (p *Presentation) slide() {
 
 // length is the duration of the first track of segment i of the window.
 func (p Presentation) length(i int) time.Duration {
-	d := p.period(p.First + uint64(i))
+	d := p.period(p.number(i))
 	return duration(p.Segments[i].Spans[0].Duration, d.Tracks[0].Timescale)
 }
 

@@ -45,7 +45,7 @@ func (p Presentation) MPD() []byte {
 func (p Presentation) maxSegment() time.Duration {
 	longest := p.TargetDuration + 500*time.Millisecond
 	for i, s := range p.Segments {
-		d := p.period(p.First + uint64(i))
+		d := p.period(p.number(i))
 		for j, span := range s.Spans {
 			longest = max(longest, ceilMS(duration(span.Duration, d.Tracks[j].Timescale)))
 		}

@@ -38,7 +38,7 @@ func (p Presentation) Playlist(rendition string) []byte {
 }
 
 func (p Presentation) entry(b *strings.Builder, rendition string, i int) {
-	n := p.First + uint64(i)
+	n := p.number(i)
 	d := p.period(n)
 	if n == d.First && d.Ordinal > 0 {
 		b.WriteString("#EXT-X-DISCONTINUITY\n")

@@ -63,7 +63,7 @@ func (p Presentation) NextIndex() (name string, body []byte, next Presentation) 
 	}
 	body, err := json.Marshal(x)
 	if err != nil {
-		panic("manifest: encode an index: " + err.Error()) // no field that JSON cannot hold
+		panic("manifest: encode an index: " + err.Error()) //nolint:forbidigo // a field that JSON cannot hold would be this program's bug
 	}
 	next = p
 	next.Indexed += IndexSize

@@ -193,7 +193,7 @@ func TestAnotherParserReadsTheMPD(t *testing.T) {
 			t.Errorf("period %d has %d adaptation sets, want %d", i, got, sets)
 		}
 	}
-	if got := string(doc.UTCTimings[0].Value); got != "https://live.example/time?a=1&b=2" {
+	if got := doc.UTCTimings[0].Value; got != "https://live.example/time?a=1&b=2" {
 		t.Errorf("UTCTiming %s", got)
 	}
 }
@@ -220,6 +220,24 @@ func TestAFailedAppendLeavesTheOldStateWhole(t *testing.T) {
 	}
 	if d := cmp.Diff(before, p.Files()); d != "" {
 		t.Error(d)
+	}
+}
+
+func TestTwoNextVersionsDoNotShareMemory(t *testing.T) {
+	p := empty()
+	for i := range 40 {
+		p = publish(t, p, both(3, 0, i, began))
+		one, err := p.Append(both(3, 0, i+1, began))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := one.Playlist("v")
+		if _, err := p.Append(only(0, 4, 0, 7, began)); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(want, one.Playlist("v")) {
+			t.Fatalf("after %d segments: a second Append changed what the first one made", i+1)
+		}
 	}
 }
 

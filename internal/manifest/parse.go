@@ -95,7 +95,7 @@ func (q *parser) head(name, value string) (err error) {
 	case "#EXT-X-TARGETDURATION":
 		var s uint64
 		s, err = strconv.ParseUint(value, 10, 8)
-		q.list.TargetDuration = time.Duration(s) * time.Second //nolint:gosec // at most 255
+		q.list.TargetDuration = time.Duration(s) * time.Second
 	case "#EXT-X-MEDIA-SEQUENCE":
 		q.list.MediaSequence, err = number(value)
 	case "#EXT-X-DISCONTINUITY-SEQUENCE":
@@ -172,5 +172,5 @@ func extinf(value string) (time.Duration, error) {
 		return 0, fmt.Errorf("EXTINF %.40q", value)
 	}
 	us, err := strconv.ParseUint(whole+fraction, 10, 40)
-	return time.Duration(us) * time.Microsecond, err //nolint:gosec // 40 bits fit
+	return time.Duration(us) * time.Microsecond, err
 }

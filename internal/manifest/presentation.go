@@ -121,6 +121,9 @@ func (p Presentation) Last() uint64 {
 	return p.First + uint64(len(p.Segments)) - 1
 }
 
+// number is the number of Segments[i].
+func (p Presentation) number(i int) uint64 { return p.First + uint64(i) } //nolint:gosec // an index is no less than 0
+
 // period answers the Period that segment n of the window belongs to.
 func (p Presentation) period(n uint64) Period {
 	for _, d := range slices.Backward(p.Periods) {

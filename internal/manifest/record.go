@@ -25,7 +25,7 @@ func (p Presentation) recordLine() string {
 	// Presentation has no field that JSON cannot hold.
 	line, err := json.Marshal(record{Version: recordVersion, Presentation: p})
 	if err != nil {
-		panic("manifest: encode the record: " + err.Error())
+		panic("manifest: encode the record: " + err.Error()) //nolint:forbidigo // a field that JSON cannot hold would be this program's bug
 	}
 	return recordPrefix + string(line) + "\n"
 }

@@ -56,8 +56,8 @@ func (p Presentation) validate() error {
 		return err
 	}
 	for i, s := range p.Segments {
-		if err := p.period(p.First + uint64(i)).validateSpans(s); err != nil {
-			return fmt.Errorf("segment %d: %w", p.First+uint64(i), err)
+		if err := p.period(p.number(i)).validateSpans(s); err != nil {
+			return fmt.Errorf("segment %d: %w", p.number(i), err)
 		}
 	}
 	return nil

@@ -36,7 +36,7 @@ func (c *checker) playlist(w Write) {
 	for i, e := range list.Entries {
 		c.entry(e)
 		if i > 0 {
-			c.neighbours(list, list.Entries[i-1], e)
+			c.neighbours(list.Entries[i-1], e)
 		}
 	}
 }
@@ -119,7 +119,7 @@ func (c *checker) boxes(e manifest.Entry) {
 }
 
 // neighbours compares two segments that follow each other.
-func (c *checker) neighbours(list manifest.Playlist, a, b manifest.Entry) {
+func (c *checker) neighbours(a, b manifest.Entry) {
 	if !c.once(fmt.Sprintf("%s %d-%d", c.key, a.Number, b.Number)) {
 		return
 	}

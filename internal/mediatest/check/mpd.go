@@ -66,12 +66,12 @@ func (m mpdTemplate) segments() ([]listed, error) {
 	for _, s := range m.S {
 		if s.T != nil {
 			if *s.T < next {
-				return nil, fmt.Errorf("S@t %d overlaps what ends at %d", *s.T, next)
+				return nil, fmt.Errorf("segment at S@t %d overlaps what ends at %d", *s.T, next)
 			}
 			next = *s.T
 		}
 		if s.R < 0 || s.R > 100_000 || s.D <= 0 {
-			return nil, fmt.Errorf("S@d %d S@r %d", s.D, s.R)
+			return nil, fmt.Errorf("timeline with S@d %d S@r %d", s.D, s.R)
 		}
 		for range s.R + 1 {
 			list = append(list, listed{n, next, s.D, strings.Replace(m.Media, "$Number$", strconv.FormatUint(n, 10), 1)})

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/roomcast/roomcast/internal/control"
 )
@@ -103,16 +102,4 @@ func equal(found []byte, pieces [][]byte) bool {
 		}
 	}
 	return len(found) == 0
-}
-
-// Sleep is an Options.Sleep on the real clock, for mains.
-func Sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }

@@ -34,7 +34,7 @@ func show(s *stage, objects control.Objects) error {
 
 // puts is how many a show without faults makes.
 func puts(t *testing.T) int {
-	s := newStage(t)
+	s := newMemoryStage(t)
 	f := &faults{Objects: s.store}
 	if err := show(s, f); err != nil {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func TestAWorkerMayDieAtEveryWrite(t *testing.T) {
 		for n := 1; n <= total; n++ {
 			t.Run(fmt.Sprintf("written %v, put %d", done, n), func(t *testing.T) {
 				t.Parallel()
-				s := newStage(t)
+				s := newMemoryStage(t)
 				dead := func(i int, _ string) error {
 					if i >= n {
 						return errOut
@@ -80,7 +80,7 @@ func TestEveryAnswerMayGetLost(t *testing.T) {
 	t.Parallel()
 	total := puts(t)
 	for n := 1; n <= total; n++ {
-		s := newStage(t)
+		s := newMemoryStage(t)
 		f := &faults{Objects: s.store, after: func(i int, _ string) error {
 			if i == n {
 				return errOut
@@ -119,9 +119,10 @@ func TestAShortOutageIsWaitedFor(t *testing.T) {
 
 func TestAFullStorageEndsTheSessionAtOnceAndANewOneGoesOn(t *testing.T) {
 	for n := 1; n <= 12; n++ {
-		s := newStage(t)
+		s := newMemoryStage(t)
+		full := true
 		f := &faults{Objects: s.store, before: func(i int, _ string) error {
-			if i >= n {
+			if i >= n && full {
 				return fmt.Errorf("put: %w", control.ErrNoSpace)
 			}
 			return nil
@@ -136,7 +137,8 @@ func TestAFullStorageEndsTheSessionAtOnceAndANewOneGoesOn(t *testing.T) {
 		if f.puts > n+1 {
 			t.Errorf("put %d: %d tries on a full storage", n, f.puts-n)
 		}
-		if _, again := p.play(1); again == nil {
+		full = false
+		if _, again := p.play(1); !errors.Is(again, control.ErrNoSpace) {
 			t.Error("the session goes on without what was lost")
 		}
 		s.mustOpen(2, "v", "a").mustPlay(4)
@@ -152,7 +154,7 @@ func TestADeadWorkerThatWakesUpIsFenced(t *testing.T) {
 	total := puts(t)
 	for _, late := range []bool{false, true} {
 		for n := 1; n <= total; n++ {
-			s := newStage(t)
+			s := newMemoryStage(t)
 			var second *publisher
 			takeOver := func(i int, _ string) error {
 				if i == n {
@@ -186,6 +188,39 @@ func TestADeadWorkerThatWakesUpIsFenced(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestOpeningAloneFencesTheOlderSession(t *testing.T) {
+	s := newStage(t)
+	old := s.mustOpen(1, "v", "a")
+	old.mustPlay(2)
+	young := s.mustOpen(2, "v", "a")
+	writes := len(s.store.Log())
+	if _, err := old.play(1); !errors.Is(err, upload.ErrFenced) {
+		t.Errorf("the old session: %v", err)
+	}
+	for _, w := range s.store.Log()[writes:] {
+		if !strings.Contains(w.Key, "/s1-0/") {
+			t.Errorf("the old session wrote %s", w.Key)
+		}
+	}
+	young.mustPlay(1)
+	s.sound()
+}
+
+func TestTwoWritersOfOneEpochDoNotMix(t *testing.T) {
+	s := newStage(t)
+	one, two := s.mustOpen(1, "v"), s.mustOpen(1, "v")
+	one.mustPlay(1)
+	two.run.Index = 4 // other objects than the first one's
+	if err := two.out.Init(t.Context(), two.nextInit()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := two.play(1); !errors.Is(err, upload.ErrFenced) {
+		t.Errorf("the second writer: %v", err)
+	}
+	one.mustPlay(1)
+	s.sound()
 }
 
 // TestAnOlderSessionsLastWriteIsGoneOnWith: both found nothing; the old one's

@@ -1,11 +1,7 @@
 package upload_test
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -15,54 +11,12 @@ import (
 	"github.com/roomcast/roomcast/internal/media"
 	"github.com/roomcast/roomcast/internal/mediatest/check"
 	"github.com/roomcast/roomcast/internal/mediatest/check/boxes"
+	"github.com/roomcast/roomcast/internal/objects/disk"
 	"github.com/roomcast/roomcast/workers/ingest/segment"
 	"github.com/roomcast/roomcast/workers/ingest/upload"
 )
 
 const prefix = "live/p1/"
-
-// memory is the least that satisfies control.Objects.
-type memory struct {
-	mu     sync.Mutex
-	bodies map[string][]byte
-}
-
-func etag(b []byte) string { h := sha256.Sum256(b); return hex.EncodeToString(h[:8]) }
-
-func (m *memory) Put(_ context.Context, key string, body [][]byte, o control.PutOptions) (string, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	old, ok := m.bodies[key]
-	switch {
-	case o.IfMatch != "" && !ok:
-		return "", control.ErrNotFound
-	case o.IfMatch != "" && etag(old) != o.IfMatch, o.IfNoneMatch && ok:
-		return "", control.ErrConflict
-	}
-	m.bodies[key] = bytes.Join(body, nil)
-	return etag(m.bodies[key]), nil
-}
-
-func (m *memory) Get(_ context.Context, key string) ([]byte, control.ObjectInfo, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	b, ok := m.bodies[key]
-	if !ok {
-		return nil, control.ObjectInfo{}, control.ErrNotFound
-	}
-	return bytes.Clone(b), control.ObjectInfo{Key: key, ETag: etag(b)}, nil
-}
-
-func (m *memory) Delete(_ context.Context, key string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.bodies, key)
-	return nil
-}
-
-func (m *memory) List(context.Context, string, string, int) ([]control.ObjectInfo, error) {
-	return nil, errors.ErrUnsupported
-}
 
 // faults stands between an output and the storage.
 type faults struct {
@@ -100,11 +54,25 @@ type stage struct {
 	at    time.Time
 }
 
+// newStage plays on a directory.
 func newStage(t *testing.T) *stage {
-	return &stage{
-		t: t, store: check.NewRecorder(&memory{bodies: map[string][]byte{}}),
-		at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
+	t.Helper()
+	d, err := disk.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = d.Close() }) // nothing is lost: the test is over
+	return stageOn(t, d)
+}
+
+func newMemoryStage(t *testing.T) *stage {
+	t.Helper()
+	return stageOn(t, &memory{bodies: map[string][]byte{}})
+}
+
+func stageOn(t *testing.T, objects control.Objects) *stage {
+	t.Helper()
+	return &stage{t: t, store: check.NewRecorder(objects), at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 }
 
 func (s *stage) options() upload.Options {

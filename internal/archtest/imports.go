@@ -22,7 +22,8 @@ func importRules() []importRule {
 			name:   "rule 1",
 			reason: "broadcast holds the rules as values: nothing of ours, no context, no I/O, standard library only",
 			breaks: func(f source, im imported) bool {
-				return within(f.dir, "internal/broadcast") && (!standard(im) || effectful(im.path))
+				// statesgen is the command that prints docs/states.md from the tables.
+				return within(f.dir, "internal/broadcast") && f.dir != "internal/broadcast/statesgen" && (!standard(im) || effectful(im.path))
 			},
 		},
 		{

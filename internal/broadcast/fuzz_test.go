@@ -70,29 +70,33 @@ func FuzzStep(f *testing.F) {
 	})
 }
 
-// A caller's mistakes are errors, not refusals that an API would show.
+// A caller's mistakes are errors, not refusals that an API would show; records
+// that do not fit may be a torn read, and say so.
 func TestMistakesOfTheCallerAreErrors(t *testing.T) {
 	live := worldAt(t, broadcast.KeyActiveLive)
 	stopped := live.next(broadcast.Stopped)
-	other := live.clone()
+	other, ended := live.clone(), live.clone()
 	other.rooms[0].KeyID = "key_2"
+	ended.rooms[0].State = broadcast.RoomEnded
 	for name, c := range map[string]struct {
-		s  broadcast.State
-		in broadcast.Input
+		s    broadcast.State
+		in   broadcast.Input
+		torn bool
 	}{
-		"no input":                             {live.state(0), nil},
-		"a reason that is no limit":            {live.state(0), broadcast.TimeLimit{Reason: broadcast.EndReasonForced, PlayID: "p"}},
-		"event without the carried room":       {live.state(-1), stopped},
-		"event with another room":              {live.state(1), stopped},
-		"disconnect without the carried room":  {live.state(-1), broadcast.Revoke{}},
-		"force end without the carried room":   {live.state(-1), broadcast.ForceEnd{PlayID: "p"}},
-		"somebody else's room":                 {other.state(0), broadcast.GoLive{}},
-		"a live key that carries no room":      {broadcast.State{Key: broadcast.StreamKey{State: broadcast.KeyActiveLive}}, broadcast.Revoke{}},
-		"a room that is live beside its key":   {broadcast.State{Key: broadcast.StreamKey{State: broadcast.KeyActive}, Room: &broadcast.VideoRoom{State: broadcast.RoomLive}}, broadcast.Revoke{}},
-		"a room that is LIVE with an idle key": {broadcast.State{Key: broadcast.StreamKey{State: broadcast.KeyInactiveLive, RoomID: "r"}, Room: &broadcast.VideoRoom{ID: "r", State: broadcast.RoomLive}}, broadcast.Revoke{}},
+		"no input":                            {live.state(0), nil, false},
+		"a reason that is no limit":           {live.state(0), broadcast.TimeLimit{Reason: broadcast.EndReasonForced}, false},
+		"event without the carried room":      {live.state(-1), stopped, false},
+		"event with another room":             {live.state(1), stopped, false},
+		"disconnect without the carried room": {live.state(-1), broadcast.Revoke{}, false},
+		"force end without the carried room":  {live.state(-1), broadcast.ForceEnd{PlayID: "p"}, false},
+		"somebody else's room":                {other.state(0), broadcast.GoLive{}, true},
+		"a carried room that has ended":       {ended.state(0), stopped, true},
+		"a live key that carries no room":     {broadcast.State{Key: broadcast.StreamKey{State: broadcast.KeyActiveLive}}, broadcast.Revoke{}, true},
+		"a live room beside its key":          {broadcast.State{Key: broadcast.StreamKey{State: broadcast.KeyActive}, Room: &broadcast.VideoRoom{State: broadcast.RoomLive}}, broadcast.Revoke{}, true},
 	} {
 		var refusal *broadcast.Refusal
-		if _, err := broadcast.Step(c.s, c.in, start); err == nil || errors.As(err, &refusal) {
+		_, err := broadcast.Step(c.s, c.in, start)
+		if err == nil || errors.As(err, &refusal) || errors.Is(err, broadcast.ErrIncoherent) != c.torn {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -167,13 +167,59 @@ func eventsAreFenced(before broadcast.State, in broadcast.Input, out broadcast.O
 	if out.Stale == newer {
 		return fmt.Errorf("event %d.%d behind fence %v: stale is %v", e.Epoch, e.Seq, before.Key.Fence, out.Stale)
 	}
-	frozen := !newer || e.Epoch <= dead || e.Epoch > before.Lease.Epoch
+	frozen := !newer || e.Epoch <= dead || !possible(e, before.Lease)
 	if frozen && (!same(before, out.State) || out.KeyChanged || len(out.Transitions) > 0) {
 		return fmt.Errorf("event %d.%d (fence %v, closed up to %d, lease %d) changed something: %+v",
 			e.Epoch, e.Seq, before.Key.Fence, dead, before.Lease.Epoch, out)
 	}
 	if out.LeaseChanged || before.Lease != out.Lease {
 		return errors.New("an event wrote the lease")
+	}
+	if frozen {
+		return nil
+	}
+	return eventApplied(before, e, out)
+}
+
+// possible reports whether a worker can have sent e.
+func possible(e broadcast.Event, l broadcast.Lease) bool {
+	switch e.Phase {
+	case broadcast.Prep, broadcast.Published:
+		if e.Mode != "RTMP" && e.Mode != "CMAF" && e.Mode != "RTMP_CMAF" {
+			return false
+		}
+	case broadcast.Stopped:
+	case broadcast.Refused:
+		return false
+	default:
+		return false
+	}
+	return e.Epoch >= 1 && e.Epoch <= l.Epoch && e.Seq <= 1<<63-1
+}
+
+// eventApplied: the fence stands at the event, its error is shown, a newer
+// session begins with the older one's stop, and a phase leaves what it says.
+func eventApplied(before broadcast.State, e broadcast.Event, out broadcast.Outcome) error {
+	if out.Key.Fence != (broadcast.Fence{Epoch: e.Epoch, Seq: e.Seq}) || e.Error != nil && out.Key.LastError != e.Error {
+		return fmt.Errorf("event %d.%d leaves the fence at %v, error %+v", e.Epoch, e.Seq, out.Key.Fence, out.Key.LastError)
+	}
+	publishing := func(s broadcast.KeyState) bool {
+		return s != broadcast.KeyInactive && s != broadcast.KeyInactiveLive
+	}
+	if e.Epoch > before.Key.Fence.Epoch {
+		stopped := len(out.Transitions) > 0 &&
+			(out.Transitions[0].On == broadcast.PublishStopped || out.Transitions[0].On == broadcast.IngestStopped)
+		if publishing(before.Key.State) != stopped || out.Forbidden != nil {
+			return fmt.Errorf("a newer session on a key that is %s: %v, forbidden %v", before.Key.State, out.Transitions, out.Forbidden)
+		}
+	}
+	want := map[broadcast.Phase][]broadcast.KeyState{
+		broadcast.Prep:      {broadcast.KeyActivePrep, broadcast.KeyActiveLivePrep},
+		broadcast.Published: {broadcast.KeyActive, broadcast.KeyActiveLive},
+		broadcast.Stopped:   {broadcast.KeyInactive, broadcast.KeyInactiveLive},
+	}
+	if out.Forbidden == nil && !slices.Contains(want[e.Phase], out.Key.State) {
+		return fmt.Errorf("%s leaves the key %s", e.Phase, out.Key.State)
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ func eventMoves(w *world) []move {
 					}
 					e := broadcast.Event{
 						ID: "evt", KeyID: w.key.ID, Session: "session", Epoch: epoch, Seq: seq, Phase: phase, Mode: mode,
-						Error: &broadcast.KeyError{Code: "SOME"},
+						Error: &broadcast.KeyError{Code: string(phase)},
 					}
 					list = append(list, move{string(phase) + " " + string(mode) + " event " + strconv.FormatUint(epoch, 10) + "." + strconv.FormatUint(seq, 10), func(w *world) error {
 						_, refusal, err := w.do(w.carried(), e)

@@ -1,6 +1,7 @@
 package broadcast
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -48,10 +49,15 @@ type Outcome struct {
 	KeyChanged, RoomChanged, LeaseChanged bool
 }
 
+// ErrIncoherent: the records that were read break the coupling rule. Read one
+// after the other they may be from before and after somebody else's step: read
+// again, as after a conflict.
+var ErrIncoherent = errors.New("key and room do not fit")
+
 // Step applies one input to one key and room. It is pure: the same state,
 // input and time give the same outcome, and s is not changed. A *Refusal is
-// returned where the rules forbid a call; any other error means that the
-// state itself breaks the coupling rule.
+// returned where the rules forbid a call, ErrIncoherent where s breaks the
+// coupling rule; any other error is a mistake of the caller's.
 func Step(s State, in Input, now time.Time) (Outcome, error) {
 	m := machine{now: now, out: Outcome{State: s}}
 	if s.Room != nil {
@@ -59,7 +65,7 @@ func Step(s State, in Input, now time.Time) (Outcome, error) {
 		m.out.Room = &room
 	}
 	if err := Check(m.out.State); err != nil {
-		return Outcome{}, fmt.Errorf("before the step: %w", err)
+		return Outcome{}, fmt.Errorf("before the step: %w: %w", ErrIncoherent, err)
 	}
 	if err := m.apply(in); err != nil {
 		return Outcome{}, err

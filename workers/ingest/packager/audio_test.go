@@ -78,8 +78,16 @@ func TestLateAudioIsDroppedWhereSilenceWasAndThenWaitedFor(t *testing.T) {
 		}
 	}
 	c := s.play(t, segment.Options{})
+	sent := map[string]int64{}
+	_, audio := source(s.messages())
+	for _, u := range audio {
+		sent[string(u.data)] = u.pts
+	}
 	silentAfter := 0
 	for _, u := range c.samples(t, 0, "a") {
+		if pts, ok := sent[string(u.data)]; ok && (u.pts*1000/48000-20000-pts > 30 || u.pts*1000/48000-20000-pts < -30) {
+			t.Fatalf("frame of %d ms placed at %d ms", pts, u.pts*1000/48000-20000)
+		}
 		if at := u.dts*1000/48000 - 20000; at > 4000 && at < 18000 && isSilent(u.data) {
 			silentAfter++
 		}
@@ -137,6 +145,9 @@ func TestVideoStopsAndAudioGoesOn(t *testing.T) {
 		}
 		video, audio := seg.Tracks[0], seg.Tracks[1]
 		end = seg.Start.Add(audio.Duration.Duration(48000))
+		if late := c.emitted[i].Sub(end); late > 4500*time.Millisecond {
+			t.Errorf("segment %d came out %v after its end: viewers starve", i, late)
+		}
 		if video.Gap {
 			gaps++
 		} else {

@@ -24,11 +24,17 @@ type collector struct {
 	inits    []segment.Init
 	segments []segment.Segment
 	warnings []segment.Warning
+	now      time.Time   // set by who plays
+	emitted  []time.Time // when each segment came out
 }
 
-func (c *collector) Init(i segment.Init) error       { c.inits = append(c.inits, i); return nil }
-func (c *collector) Segment(s segment.Segment) error { c.segments = append(c.segments, s); return nil }
-func (c *collector) Warn(w segment.Warning)          { c.warnings = append(c.warnings, w) }
+func (c *collector) Init(i segment.Init) error { c.inits = append(c.inits, i); return nil }
+func (c *collector) Segment(s segment.Segment) error {
+	c.segments = append(c.segments, s)
+	c.emitted = append(c.emitted, c.now)
+	return nil
+}
+func (c *collector) Warn(w segment.Warning) { c.warnings = append(c.warnings, w) }
 
 func (c *collector) warned(code string) bool {
 	for _, w := range c.warnings {

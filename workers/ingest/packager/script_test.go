@@ -148,6 +148,7 @@ func (s *script) play(t *testing.T, o segment.Options) *collector {
 	p := packager.New(packager.Options{Segment: o, Now: func() time.Time { return now }})
 	for i, st := range s.steps {
 		now = epochStart.Add(st.at)
+		c.now = now
 		if err := p.Message(st.m); err != nil {
 			t.Fatalf("step %d at %v: %v", i, st.at, err)
 		}

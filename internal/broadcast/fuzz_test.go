@@ -12,9 +12,9 @@ import (
 // Whatever arrives as an event, in whatever state: no panic, the laws hold.
 func FuzzEvent(f *testing.F) {
 	for n := range broadcast.KeyStates {
-		f.Add(uint8(n), []byte(`{"Epoch":2,"Seq":1,"Phase":"PREP","Mode":"CMAF"}`))        //nolint:gosec // 0 … 5
-		f.Add(uint8(n), []byte(`{"Epoch":1,"Seq":9,"Phase":"PUBLISHED","Mode":"RTMP"}`))   //nolint:gosec // 0 … 5
-		f.Add(uint8(n), []byte(`{"Epoch":1,"Seq":9223372036854775807,"Phase":"STOPPED"}`)) //nolint:gosec // 0 … 5
+		f.Add(uint8(n), []byte(`{"Epoch":2,"Seq":1,"Phase":"PREP","Mode":"CMAF"}`))
+		f.Add(uint8(n), []byte(`{"Epoch":1,"Seq":9,"Phase":"PUBLISHED","Mode":"RTMP"}`))
+		f.Add(uint8(n), []byte(`{"Epoch":1,"Seq":9223372036854775807,"Phase":"STOPPED"}`))
 	}
 	f.Add(uint8(3), []byte(`{"Epoch":18446744073709551615,"Seq":18446744073709551615,"Phase":"STOPPED"}`))
 	f.Add(uint8(3), []byte(`{"Phase":"REFUSED","Error":{"Code":"KEY_IN_USE"}}`))
@@ -50,10 +50,17 @@ func FuzzStep(f *testing.F) {
 			return
 		}
 		inputs := []broadcast.Input{
-			broadcast.GoLive{}, broadcast.End{PlayID: "p"}, broadcast.ForceEnd{PlayID: "p"},
-			broadcast.TimeLimit{Reason: broadcast.EndReasonMaxDuration}, broadcast.TimeLimit{Reason: "?"},
-			broadcast.Cancel{}, broadcast.Revoke{}, broadcast.Reissue{}, broadcast.Saved{},
-			broadcast.Event{Epoch: 1, Seq: 1, Phase: broadcast.Published, Mode: broadcast.ModeCMAF}, nil,
+			broadcast.GoLive{},
+			broadcast.End{PlayID: "p"},
+			broadcast.ForceEnd{PlayID: "p"},
+			broadcast.TimeLimit{Reason: broadcast.EndReasonMaxDuration},
+			broadcast.TimeLimit{Reason: "?"},
+			broadcast.Cancel{},
+			broadcast.Revoke{},
+			broadcast.Reissue{},
+			broadcast.Saved{},
+			broadcast.Event{Epoch: 1, Seq: 1, Phase: broadcast.Published, Mode: broadcast.ModeCMAF},
+			nil,
 		}
 		copied := deepCopy(s)
 		out, err := broadcast.Step(s, inputs[int(which)%len(inputs)], start)

@@ -210,7 +210,7 @@ func eventApplied(before broadcast.State, e broadcast.Event, out broadcast.Outco
 		stopped := len(out.Transitions) > 0 &&
 			(out.Transitions[0].On == broadcast.PublishStopped || out.Transitions[0].On == broadcast.IngestStopped)
 		if publishing(before.Key.State) != stopped || out.Forbidden != nil {
-			return fmt.Errorf("a newer session on a key that is %s: %v, forbidden %v", before.Key.State, out.Transitions, out.Forbidden)
+			return fmt.Errorf("a newer session on a key that is %s: %v, forbidden %v", before.Key.State, out.Transitions, out.Forbidden != nil)
 		}
 	}
 	want := map[broadcast.Phase][]broadcast.KeyState{

@@ -22,7 +22,7 @@ func TestScenarios(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			text, err := os.ReadFile(file) //nolint:gosec // our own testdata
+			text, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
 			}

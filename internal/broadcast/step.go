@@ -49,7 +49,7 @@ type Outcome struct {
 	KeyChanged, RoomChanged, LeaseChanged bool
 }
 
-// ErrIncoherent: the records that were read break the coupling rule. Read one
+// ErrIncoherent says that the records that were read break the coupling rule. Read one
 // after the other they may be from before and after somebody else's step: read
 // again, as after a conflict.
 var ErrIncoherent = errors.New("key and room do not fit")

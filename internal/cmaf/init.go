@@ -79,5 +79,5 @@ func aacEntry(config media.Config) (mp4.Box, error) {
 	}
 	esds := mp4.CreateEsdsBox(config.Record)
 	esds.EsID = 0
-	return mp4.CreateAudioSampleEntryBox("mp4a", uint16(config.Channels), 16, uint16(rate), esds), nil //nolint:gosec // checked
+	return mp4.CreateAudioSampleEntryBox("mp4a", uint16(config.Channels), 16, uint16(rate), esds), nil
 }

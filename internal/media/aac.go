@@ -63,7 +63,7 @@ func (w *bitWriter) put(value uint32, n int) {
 func (w *bitWriter) silentElement(element uint32, tag int) {
 	w.put(element, 3)
 	// Tags tell elements of one kind apart; counting all elements does that.
-	w.put(uint32(tag&0xf), 4) //nolint:gosec // at most five elements
+	w.put(uint32(tag&0xf), 4)
 	if element == elementPair {
 		w.put(0, 1) // common_window
 		w.silentChannel()

@@ -62,7 +62,7 @@ func parseAudioSpecificConfig(b []byte) (media.Config, error) {
 	return media.Config{
 		Kind: media.Audio, Codec: media.AAC, Record: b,
 		Codecs:       fmt.Sprintf("mp4a.40.%d", object),
-		Timescale:    uint32(rate), //nolint:gosec // checked
+		Timescale:    uint32(rate),
 		SampleRateHz: rate, Channels: channels,
 	}, nil
 }

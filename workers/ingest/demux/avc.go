@@ -103,7 +103,7 @@ func parseAVCSPS(nal []byte) (picture, error) {
 }
 
 // clampSide keeps an absurd size absurd without overflow.
-func clampSide(v uint64) uint32 { return uint32(min(v, maxSidePixels+1)) } //nolint:gosec // bounded
+func clampSide(v uint64) uint32 { return uint32(min(v, maxSidePixels+1)) }
 
 func readAVCHighFields(r *bitReader, pic *picture) {
 	if pic.chroma = r.ue(); pic.chroma == 3 {
@@ -155,7 +155,7 @@ func (p *paramSets) avcConfig(received []byte) (media.Config, error) {
 
 func avcRecord(spss, ppss [][]byte, pic *picture) []byte {
 	sps := spss[0]
-	b := []byte{1, sps[1], sps[2], sps[3], 0xff, 0xe0 | byte(min(len(spss), 31))} //nolint:gosec // bounded
+	b := []byte{1, sps[1], sps[2], sps[3], 0xff, 0xe0 | byte(min(len(spss), 31))}
 	b = appendNALs(b, spss[:min(len(spss), 31)])
 	b = append(b, byte(len(ppss))) //nolint:gosec // at most maxSets
 	b = appendNALs(b, ppss)

@@ -138,7 +138,7 @@ func parseSegment(tr segment.TrackSegment, sequence uint32) ([]out, error) {
 	var all []out
 	earliest := int64(1) << 62
 	for i, s := range trun.Samples {
-		if int32(s.CompositionTimeOffset) < 0 {
+		if s.CompositionTimeOffset < 0 {
 			return nil, fmt.Errorf("sample %d: negative offset %d", i, s.CompositionTimeOffset)
 		}
 		if at+uint64(s.Size) > uint64(len(body)) || s.Dur == 0 || s.Dur > 11*90000 {

@@ -42,7 +42,7 @@ type createAppCmd struct {
 	JSON bool   `name:"json" help:"Print JSON."`
 }
 
-// newKey is what the admin API answers once.
+// newKey is printed in the words of credentials.json.
 type newKey struct {
 	AppID     string `json:"appId"`
 	APIKey    string `json:"apiKey"`
@@ -51,7 +51,7 @@ type newKey struct {
 
 // Run makes the app.
 func (c *createAppCmd) Run() error {
-	return c.admin(c.JSON, "/v2/admin/apps", map[string]string{"name": c.Name})
+	return c.admin(c.JSON, "", "/v2/admin/apps", map[string]string{"name": c.Name})
 }
 
 type rotateAPIKeyCmd struct {
@@ -62,18 +62,29 @@ type rotateAPIKeyCmd struct {
 
 // Run makes the key.
 func (c *rotateAPIKeyCmd) Run() error {
-	return c.admin(c.JSON, "/v2/admin/apps/"+url.PathEscape(c.App)+"/api-keys", map[string]string{})
+	return c.admin(c.JSON, c.App, "/v2/admin/apps/"+url.PathEscape(c.App)+"/api-keys", map[string]string{})
 }
 
-func (r running) admin(asJSON bool, path string, in any) error {
+// admin asks for a new key of app; "" = of the app that the answer names.
+func (r running) admin(asJSON bool, app, path string, in any) error {
 	_, creds, client, err := r.connect()
 	if err != nil {
 		return err
 	}
 	client.Token = creds.OperatorToken
-	var out newKey
-	if err := client.Do(context.Background(), http.MethodPost, path, in, &out); err != nil {
+	var answer struct {
+		App struct {
+			ID string `json:"id"`
+		} `json:"app"`
+		APIKey    string `json:"apiKey"`
+		APISecret string `json:"apiSecret"`
+	}
+	if err := client.Do(context.Background(), http.MethodPost, path, in, &answer); err != nil {
 		return err
+	}
+	out := newKey{AppID: app, APIKey: answer.APIKey, APISecret: answer.APISecret}
+	if app == "" {
+		out.AppID = answer.App.ID
 	}
 	if asJSON {
 		return json.NewEncoder(os.Stdout).Encode(out)

@@ -63,7 +63,7 @@ func start(ctx context.Context, settings config.Up, log *slog.Logger) (_ *machin
 		}
 	}()
 	if m.lock, err = sqlite.Lock(settings.Data); err != nil {
-		return nil, fmt.Errorf("data directory %s: %w", settings.Data, err)
+		return nil, err
 	}
 	if m.httpLn, err = listen("--http", settings.HTTP); err != nil {
 		return nil, err

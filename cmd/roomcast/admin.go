@@ -87,7 +87,7 @@ func (r running) admin(asJSON bool, app, path string, in any) error {
 		out.AppID = answer.App.ID
 	}
 	if asJSON {
-		return json.NewEncoder(os.Stdout).Encode(out)
+		return json.NewEncoder(os.Stdout).Encode(out) //nolint:gosec // it is shown this once
 	}
 	_, err = fmt.Printf("app     %s\nkey     %s\nsecret  %s   (shown only now)\n", out.AppID, out.APIKey, out.APISecret)
 	return err

@@ -45,7 +45,7 @@ func loadCredentials(ctx context.Context, dir string, s *control.Service, secret
 func readCredentials(dir string) (credentials, error) {
 	var c credentials
 	path := filepath.Join(dir, credentialsFile)
-	b, err := os.ReadFile(path) //nolint:gosec // the operator's own directory
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return c, fmt.Errorf("read credentials: %w", err)
 	}
@@ -74,7 +74,7 @@ func newCredentials(ctx context.Context, dir string, s *control.Service, secrets
 		return credentials{}, fmt.Errorf("make the first app: %w", err)
 	}
 	c := credentials{OperatorToken: secrets.Secret(32), AppID: string(key.AppID), APIKey: key.ID, APISecret: secret}
-	b, err := json.MarshalIndent(c, "", "  ")
+	b, err := json.MarshalIndent(c, "", "  ") //nolint:gosec // the file that is for secrets
 	if err != nil {
 		return c, fmt.Errorf("encode credentials: %w", err)
 	}
@@ -82,7 +82,7 @@ func newCredentials(ctx context.Context, dir string, s *control.Service, secrets
 }
 
 func loadTokenKey(path string) ([]byte, error) {
-	key, err := os.ReadFile(path) //nolint:gosec // the operator's own directory
+	key, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		key = make([]byte, tokenKeyBytes)
 		_, _ = rand.Read(key) // never fails (crypto/rand)

@@ -151,7 +151,7 @@ func (m *machine) sweep(ctx context.Context) {
 func every(ctx context.Context, pause time.Duration, log *slog.Logger, name string, work func(context.Context) error) {
 	for ctx.Err() == nil {
 		if err := work(ctx); err != nil && ctx.Err() == nil {
-			log.Error(name, "err", err)
+			log.Error("comes again", "work", name, "err", err)
 		}
 		if sleep(ctx, pause) != nil {
 			return

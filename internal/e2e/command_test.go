@@ -115,7 +115,7 @@ func TestTheCredentialsAreReadableByTheirOwnerOnlyAndStay(t *testing.T) {
 	if err := member.Do(t.Context(), http.MethodGet, "/v2/members/me", nil, nil); err != nil {
 		t.Fatalf("a member token does not outlive a restart: %v", err)
 	}
-	if strings.Contains(m.out.String(), string(login.Token)) {
+	if strings.Contains(m.out.String(), login.Token) {
 		t.Error("a member token is in the log")
 	}
 }

@@ -172,6 +172,20 @@ func TestEveryWrongFieldIsNamedAtOnceAndNoValueIsRepeated(t *testing.T) {
 	}
 }
 
+// Values that one half of a library takes and the other refuses must not slip
+// into the error's text either.
+func TestATimeOfADoubtfulFormIsRefusedWithoutRepeatingIt(t *testing.T) {
+	w := newWorld(t)
+	w.login(w.acme, "kim")
+	for _, at := range []string{"2026-03-01T12:00:00,5Z", "2026-03-01T1:00:00Z", "2026-03-01T12:00:00+99:99", "2026-03-01t12:00:00z", "2026-03-01"} {
+		body := strings.Replace(roomBody, "2026-03-01T21:00:00+09:00", at, 1)
+		a := w.want(w.send("POST", "/v2/apps/me/video-rooms", w.acme.basic(), body), 422, "INVALID_FIELD")
+		if list, _ := a.body["errors"].([]any); len(list) != 1 || strings.Contains(a.raw, at) {
+			t.Errorf("%s: %s", at, a.raw)
+		}
+	}
+}
+
 func TestRulesOfFieldsHaveTheirCodes(t *testing.T) {
 	w := newWorld(t)
 	w.login(w.acme, "kim")

@@ -130,7 +130,8 @@ func fieldErrors(details []*huma.ErrorDetail) []fieldError {
 		list = append(list, fieldError{Field: clip(field), Message: message})
 	}
 	slices.SortStableFunc(list, func(a, b fieldError) int { return cmp.Compare(a.Field, b.Field) })
-	return list
+	// A field that is wrong in two ways is one wrong field.
+	return slices.CompactFunc(list, func(a, b fieldError) bool { return a.Field == b.Field })
 }
 
 func clip(name string) string {

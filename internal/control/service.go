@@ -124,6 +124,10 @@ func (s *Service) run(ctx context.Context, st step) (broadcast.Outcome, error) {
 		}
 		now := s.Now()
 		out, err = broadcast.Step(before, st.in, now)
+		if errors.Is(err, broadcast.ErrIncoherent) {
+			// The key and its room were read on both sides of another step.
+			return fmt.Errorf("%w: %w", ErrConflict, err)
+		}
 		if err != nil {
 			s.journalRefusal(ctx, st.actor, before, st.in, now, err)
 			return err

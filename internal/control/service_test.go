@@ -444,3 +444,35 @@ func TestAForeignAppsThingsAreNotThere(t *testing.T) {
 	w.code(err, broadcast.CodeMemberNotFound)
 	w.state(broadcast.KeyActiveLive)
 }
+
+// torn is a store whose room is read from before another step.
+type torn struct {
+	control.Store
+	old   *broadcast.VideoRoom
+	reads int
+}
+
+func (s *torn) Room(ctx context.Context, id broadcast.RoomID) (broadcast.VideoRoom, error) {
+	s.reads++
+	if s.reads == 1 {
+		return *s.old, nil
+	}
+	return s.Store.Room(ctx, id)
+}
+
+func TestAReadTornByAnotherStepIsReadAgain(t *testing.T) {
+	w := newWorld(t)
+	id := w.live()
+	before, err := w.db.Room(t.Context(), id)
+	w.no(err)
+	w.no(w.ApplyEvent(t.Context(), w.event(broadcast.Stopped)))
+	store := &torn{Store: w.db, old: &before}
+	o := w.Service.Options
+	o.Store = store
+	again := control.New(o)
+	v, err := again.EndRoom(t.Context(), w.caller, id, false)
+	w.no(err)
+	if v.Room.State != broadcast.RoomEnded || store.reads < 2 {
+		t.Fatalf("the room is %s after %d reads", v.Room.State, store.reads)
+	}
+}

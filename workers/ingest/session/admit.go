@@ -76,6 +76,8 @@ func (s *session) take(ctx context.Context, p control.Publisher) error {
 			return fmt.Errorf("watch the lease: %w", err)
 		case now.KeyGeneration != p.Generation:
 			return &refusal{"STREAM_KEY_REPLACED", "the stream key is not valid any more"}
+		case s.h.disconnected(now) != nil:
+			return s.h.disconnected(now)
 		case now.Holder != nil && now.Epoch == lease.Epoch && now.Media != lease.Media:
 			return errHeld // it lives
 		case now.Epoch != lease.Epoch:
@@ -83,6 +85,15 @@ func (s *session) take(ctx context.Context, p control.Publisher) error {
 		}
 		lease = now
 	}
+}
+
+// disconnected refuses while a disconnect holds; nil = it does not.
+func (h *Handler) disconnected(l broadcast.Lease) error {
+	wait := l.RefusedUntil.Sub(h.Now())
+	if wait <= 0 {
+		return nil
+	}
+	return &refusal{"DISCONNECTED", fmt.Sprintf("the stream was disconnected; try again in %d s", int(wait/time.Second)+1)}
 }
 
 func condition(p control.Publisher, l broadcast.Lease) control.LeaseCondition {

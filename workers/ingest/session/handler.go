@@ -121,8 +121,8 @@ func (h *Handler) admit(ctx context.Context, p control.Publisher, req rtmpin.Pub
 	if err != nil {
 		return nil, err
 	}
-	if wait := p.Lease.RefusedUntil.Sub(h.Now()); wait > 0 {
-		return nil, &refusal{"DISCONNECTED", fmt.Sprintf("the stream was disconnected; try again in %d s", int(wait/time.Second)+1)}
+	if err := h.disconnected(p.Lease); err != nil {
+		return nil, err
 	}
 	s := h.newSession(p, req, conn, mode, warning)
 	if err := s.take(ctx, p); err != nil {

@@ -84,7 +84,7 @@ func (s *session) start(ctx context.Context) error {
 	out, resumed, err := upload.Open(ctx, s.h.Objects, string(s.lease.PlayID), s.lease.Epoch, opt)
 	if err != nil {
 		s.stopped()
-		return &refusal{"STORAGE_FAILED", "the server cannot store the stream now: " + cause(err)}
+		return &refusal{code(err), cause(err)}
 	}
 	s.lastSegment.Store(max(resumed.LastSegment, s.lease.LastSegment))
 	s.queue = upload.NewQueue(s.h.ctx, out, upload.QueueOptions{Acked: s.acked})
@@ -219,7 +219,11 @@ func (s *session) End(end rtmpin.EndCause, err error) {
 	<-s.renewed
 	s.renewals.Add(1)
 	s.release(s.progress())
-	s.log.Info("publisher left", "cause", endText(end), "reason", reason, "segments", s.lastSegment.Load())
+	why := "none of ours"
+	if reason != nil {
+		why = reason.Code + ": " + reason.Message
+	}
+	s.log.Info("publisher left", "cause", endText(end), "reason", why, "segments", s.lastSegment.Load())
 }
 
 func endText(c rtmpin.EndCause) string {

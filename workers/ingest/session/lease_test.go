@@ -1,0 +1,225 @@
+package session_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/roomcast/roomcast/internal/broadcast"
+	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/mediatest"
+)
+
+// free says that nobody holds the key's lease.
+func free(v control.KeyView) error {
+	if v.Lease.Holder != nil {
+		return fmt.Errorf("session %s holds epoch %d", v.Lease.Holder.Session, v.Lease.Epoch)
+	}
+	return nil
+}
+
+func usual(t *testing.T) mediatest.Spec {
+	t.Helper()
+	return mediatest.Spec{BFrames: 2, Duration: 8 * time.Second}
+}
+
+func TestASecondPublisherIsRefusedAndTheFirstNoticesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key := w.member("alice")
+	first := w.publish(key.String)
+	w.stream(first, source(t, usual(t)))
+	w.await("alice", broadcast.KeyActive)
+	before := w.key("alice").Lease
+
+	begin := w.clock.now()
+	_, err := w.dial(key.String)
+	took := w.clock.now().Sub(begin)
+	w.refused(err, badName, "somebody is publishing with this stream key already")
+	if took > 7*time.Second {
+		t.Errorf("the refusal took %s", took)
+	}
+	w.lastError("alice", "ALREADY_PUBLISHING", "somebody is publishing")
+	w.awaitSegments("alice", lastPublished(w.recorder.Log(), folder(key))+2)
+	after := w.key("alice")
+	if after.Key.State != broadcast.KeyActive || after.Lease.Epoch != before.Epoch || first.Err() != nil {
+		t.Fatalf("the first publisher: %v, key %s, epoch %d, was %d", first.Err(), after.Key.State, after.Lease.Epoch, before.Epoch)
+	}
+	if moves := w.moves("alice"); moves != "ACTIVE_PREP ACTIVE" {
+		t.Errorf("the key went %s", moves)
+	}
+	w.sound(folder(key))
+}
+
+func TestAHalfOpenPublisherIsTakenOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key := w.member("alice")
+	tags := source(t, usual(t))
+	first := w.publish(key.String)
+	w.push(first, tags)
+	w.await("alice", broadcast.KeyActive)
+	w.eventually("the last of the media is in the lease", func() error {
+		if v := w.key("alice"); v.Lease.Media != uint64(len(tags)) {
+			return fmt.Errorf("%d of %d messages", v.Lease.Media, len(tags))
+		}
+		return nil
+	})
+	holder := w.key("alice").Lease.Holder.Session
+
+	begin := w.clock.now()
+	second := w.publish(key.String) // first's socket is open still
+	if took := w.clock.now().Sub(begin); took < 5*time.Second || took > 9*time.Second {
+		t.Errorf("taken over after %s, want 5 s", took)
+	}
+	w.refused(w.cut(first, 5*time.Second), failed, "taken over")
+	w.push(second, tags)
+	w.awaitSegments("alice", 6) // two of them are the second's
+	w.eventually("the new session is PUBLISHED", func() error {
+		if v := w.key("alice"); v.Key.State != broadcast.KeyActive || v.Key.Fence.Epoch != 2 || v.Lease.Holder.Session == holder {
+			return fmt.Errorf("key %s, fence %+v", v.Key.State, v.Key.Fence)
+		}
+		return nil
+	})
+	w.no(second.Close())
+	w.await("alice", broadcast.KeyInactive)
+	if moves := w.moves("alice"); moves != "ACTIVE_PREP ACTIVE INACTIVE ACTIVE_PREP ACTIVE INACTIVE" {
+		t.Errorf("the key went %s", moves)
+	}
+	w.sound(folder(key))
+}
+
+func TestADisconnectedPublisherIsCutAndRefusedFor30Seconds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key := w.member("alice")
+	c := w.publish(key.String)
+	w.stream(c, source(t, usual(t)))
+	w.await("alice", broadcast.KeyActive)
+	begin := w.clock.now()
+	_, err := w.service.DisconnectKey(t.Context(), w.caller, key.Key.ID)
+	w.no(err)
+	w.refused(w.cut(c, 5*time.Second), failed, "ended or taken over")
+	if took := w.clock.now().Sub(begin); took > 4*time.Second {
+		t.Errorf("the cut took %s", took)
+	}
+	_, err = w.dial(key.String)
+	w.refused(err, badName, "the stream was disconnected; try again in")
+	w.lastError("alice", "DISCONNECTED", "try again in")
+	w.clock.pass(30 * time.Second)
+	again := w.publish(key.String)
+	w.push(again, source(t, usual(t)))
+	v := w.await("alice", broadcast.KeyActive)
+	if folder(v) != folder(key) {
+		t.Error("a disconnect changed the play id")
+	}
+	w.sound(folder(key))
+}
+
+func TestAKeyThatIsReplacedBetweenLookUpAndTakeIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key := w.member("alice")
+	w.worker.faults.plant(func(f *faults) {
+		f.found = func() {
+			w.worker.faults.plant(func(f *faults) { f.found = nil })
+			_, err := w.service.ReissueKey(t.Context(), w.caller, key.Key.ID)
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	_, err := w.dial(key.String)
+	w.refused(err, badName, "the stream key is not valid any more")
+	v := w.key("alice")
+	if err := free(v); err != nil || v.Key.State != broadcast.KeyInactive || v.String == key.String {
+		t.Fatalf("%v, key %+v", err, v.Key)
+	}
+	w.publish(v.String)
+	w.await("alice", broadcast.KeyActivePrep)
+}
+
+func TestAKeyThatIsDisconnectedBetweenLookUpAndTakeIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key := w.member("alice")
+	w.worker.faults.plant(func(f *faults) {
+		f.found = func() {
+			w.worker.faults.plant(func(f *faults) { f.found = nil })
+			_, err := w.service.DisconnectKey(t.Context(), w.caller, key.Key.ID)
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	_, err := w.dial(key.String)
+	w.refused(err, badName, "the stream was disconnected; try again in")
+}
+
+func TestAForceEndCutsThePublisherAndNothingOfItFollows(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key := w.member("alice")
+	c := w.publish(key.String)
+	w.stream(c, source(t, usual(t)))
+	w.await("alice", broadcast.KeyActive)
+	begin := w.clock.now()
+	v, err := w.service.ForceTerminateKey(t.Context(), w.caller, key.Key.ID, false)
+	w.no(err)
+	w.refused(w.cut(c, 5*time.Second), failed, "ended or taken over")
+	if took := w.clock.now().Sub(begin); took > 4*time.Second {
+		t.Errorf("the cut took %s", took)
+	}
+	if v.String == key.String || folder(v) == folder(key) {
+		t.Fatal("the key has its old string or play id")
+	}
+	w.logged("publisher left")
+	writes := len(w.recorder.Log())
+	_, err = w.dial(key.String)
+	w.refused(err, badName, "the stream key is not valid")
+	after := w.key("alice")
+	if after.Key.State != broadcast.KeyInactive || after.Lease.Holder != nil || len(w.recorder.Log()) != writes {
+		t.Fatalf("key %s, holder %v, %d writes more", after.Key.State, after.Lease.Holder, len(w.recorder.Log())-writes)
+	}
+	w.sound(folder(key))
+}
+
+func TestASessionOutlivesAStoreThatIsOutFor10SecondsAndNotForever(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key := w.member("alice")
+	c := w.publish(key.String)
+	w.stream(c, source(t, usual(t)))
+	w.await("alice", broadcast.KeyActive)
+	out := func(err error) {
+		w.worker.faults.plant(func(f *faults) { f.renew = func() error { return err } })
+	}
+	out(errOut)
+	w.logged("lease is not renewed")
+	before := w.key("alice").Lease.Renewals
+	w.no(w.clock.sleep(t.Context(), 10*time.Second)) // an outage has no other condition than time
+	if c.Err() != nil || w.key("alice").Lease.Renewals != before {
+		t.Fatalf("after 10 s without the store: %v", c.Err())
+	}
+	out(nil)
+	w.eventually("the lease is renewed again", func() error {
+		if w.key("alice").Lease.Renewals == before {
+			return errors.New("it is not")
+		}
+		return nil
+	})
+	out(errOut)
+	begin := w.clock.now()
+	w.refused(w.cut(c, 15*time.Second), failed, "its store is unreachable")
+	if took := w.clock.now().Sub(begin); took < 12*time.Second || took > 20*time.Second {
+		t.Errorf("the session went on for %s, want 15 s", took)
+	}
+	w.lastError("alice", "STORE_UNREACHABLE", "unreachable")
+	w.await("alice", broadcast.KeyInactive)
+	out(nil)
+	again := w.publish(key.String)
+	w.push(again, source(t, usual(t)))
+	w.await("alice", broadcast.KeyActive)
+	w.sound(folder(key))
+}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/control"
 )
@@ -129,6 +131,16 @@ func TestAFailureInsideSaysNothingOutsideAndOneLineInTheLog(t *testing.T) {
 				t.Errorf("the log does not say why: %s", lines[0])
 			}
 		})
+	}
+}
+
+func TestAnErrorOfADecoderIsNotRepeated(t *testing.T) {
+	list := fieldErrors([]*huma.ErrorDetail{
+		nil, {Location: "body", Message: `parsing time "sk-secret"`, Value: "sk-secret"},
+		{Location: "body.title", Message: "expected string", Value: "sk-secret"},
+	})
+	if text := fmt.Sprint(list); strings.Contains(text, "secret") || len(list) != 2 {
+		t.Errorf("field errors: %s", text)
 	}
 }
 

@@ -89,6 +89,9 @@ func TestOperatorsSeeAllAppsAndNoStreamKeyString(t *testing.T) {
 			t.Errorf("not both apps: %s", a.raw)
 		}
 	}
+	if strings.Count(keys.raw, `"streamKey":null`) != 2 {
+		t.Errorf("operators see strings: %s", keys.raw)
+	}
 	for _, s := range secrets {
 		if s == "" || strings.Contains(keys.raw, s) {
 			t.Errorf("operators see the string %q", s)

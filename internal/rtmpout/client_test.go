@@ -34,7 +34,7 @@ func TestCleanPublish(t *testing.T) {
 		t.Fatal(err)
 	}
 	big := bytes.Repeat([]byte("0123456789"), 5000)
-	for _, ts := range []uint32{0, 40, 0xfffffe, 0xffffff, 0x1000005, 20} {
+	for _, ts := range []uint32{0xffffff, 0, 40, 0xfffffe, 0x1000005, 20} {
 		if err := c.Write(TypeVideo, ts, big); err != nil {
 			t.Fatal(err)
 		}

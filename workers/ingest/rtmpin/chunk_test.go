@@ -78,9 +78,10 @@ func TestTimestampsAreAbsoluteWhateverTheChunkType(t *testing.T) {
 		unhex("84 000020 aa"),                             // wraps
 		unhex("84 ffffff 01000000 aa"),                    // extended delta
 		unhex("c4 01000000 aa"),                           // and again
+		unhex("04 ffffff 000001 08 01000000 00ffffff aa"), // the first that is extended
 		unhex("46 000005 000001 09 bb"),                   // type 1 on a fresh chunk stream, as librtmp
 	)
-	want := []uint32{100, 200, 210, 230, 250, 0xfffffff0, 0x10, 0x1000010, 0x2000010, 5}
+	want := []uint32{100, 200, 210, 230, 250, 0xfffffff0, 0x10, 0x1000010, 0x2000010, 0xffffff, 5}
 	for piece := 1; piece < 40; piece++ {
 		out, messages, _, err := parseAll(input, true, piece)
 		if err != nil {

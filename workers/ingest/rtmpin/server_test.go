@@ -21,7 +21,7 @@ func TestMessagesArriveWholeAndInOrder(t *testing.T) {
 	}
 	var all []sent
 	for i, size := range []int{0, 1, 127, 128, 129, 4095, 4096, 4097, 8192, 70_000, 1 << 20, maxMediaBytes} {
-		for _, timestamp := range []uint32{uint32(i), 0xfffffe, 0xffffff, 0x1000000, 0xffffffff, 5} {
+		for _, timestamp := range []uint32{uint32(i), 0xfffff6, 0xfffff7, 0xffffff, 0x1000000, 0xffffffff, 5} {
 			for _, typ := range []rtmpout.MessageType{rtmpout.TypeVideo, rtmpout.TypeAudio} {
 				all = append(all, sent{typ, timestamp + uint32(typ), bytes.Repeat([]byte{byte(i + 1), byte(typ)}, size)[:size]})
 			}
@@ -149,7 +149,8 @@ func TestWhatComesBeforeTheAnswerIsKept(t *testing.T) {
 		return nil
 	}
 	c := h.dial(true)
-	if err := put(c, msg(3, typeCommandAMF0, connectCommand("live")), msg(3, typeCommandAMF0, call("publish", "good"))); err != nil {
+	early := msg(4, 8, []byte("in the same packet"))
+	if err := put(c, msg(3, typeCommandAMF0, connectCommand("live")), cat(msg(3, typeCommandAMF0, call("publish", "good")), early)); err != nil {
 		t.Fatal(err)
 	}
 	h.until("it asks", func() bool { return len(h.asked) == 1 })
@@ -167,7 +168,10 @@ func TestWhatComesBeforeTheAnswerIsKept(t *testing.T) {
 	if err := <-sent; err != nil {
 		t.Fatal(err)
 	}
-	h.until("all messages", func() bool { return h.guests["good"] != nil && len(h.guests["good"].messages) == 50 })
+	h.until("all messages", func() bool { return h.guests["good"] != nil && len(h.guests["good"].messages) == 51 })
+	if got := h.guests["good"].messages[0].Payload; string(got) != "in the same packet" {
+		t.Errorf("the first is %q", got)
+	}
 }
 
 func TestModeIsFoundBehindKeyAndApp(t *testing.T) {

@@ -2,6 +2,7 @@ package disk
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -34,8 +35,13 @@ func (d *dirs) make(dir string) error {
 	if err := d.make(parent); err != nil {
 		return err
 	}
-	if err := d.root.Mkdir(dir, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+	if err := d.root.Mkdir(dir, dirMode); err != nil {
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		if info, err := d.root.Stat(dir); err == nil && !info.IsDir() {
+			return fmt.Errorf("%s is an object and cannot hold others", dir)
+		}
 	}
 	if err := d.sync(parent); err != nil {
 		return err
@@ -71,7 +77,8 @@ func (d *dirs) prune(dir string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for ; dir != "."; dir = path.Dir(dir) {
-		if d.root.Remove(dir) != nil {
+		// Remove would take an object of that name, too.
+		if info, err := d.root.Lstat(dir); err != nil || !info.IsDir() || d.root.Remove(dir) != nil {
 			return
 		}
 		delete(d.known, dir)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/objects/disk"
@@ -147,6 +148,41 @@ func TestDirectoriesThatSomebodyRemovedAreMadeAgain(t *testing.T) {
 		}
 	}
 	put(t, d, "live/p/1.m4s", "x", control.PutOptions{ContentType: "text/x"})
+}
+
+func TestPutInThePlaceOfADirectoryLeavesNothingBehind(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir)
+	put(t, d, "a/b/c", "x", control.PutOptions{})
+	before := strings.Join(files(t, dir), " ")
+	for _, key := range []string{"a/b", "a/b/c/d"} {
+		if _, err := d.Put(t.Context(), key, nil, control.PutOptions{}); err == nil {
+			t.Errorf("put %s was accepted", key)
+		}
+	}
+	if after := strings.Join(files(t, dir), " "); after != before {
+		t.Errorf("files are %s, were %s", after, before)
+	}
+}
+
+func TestETagIsThatOfTheFileAsItIs(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir)
+	put(t, d, "k", "one", control.PutOptions{})
+	_, before, err := d.Get(t.Context(), "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "k"), []byte("two"), 0o600); err != nil { // by a person
+		t.Fatal(err)
+	}
+	later := before.ModifiedAt.Add(time.Second)
+	if err := os.Chtimes(filepath.Join(dir, "k"), later, later); err != nil {
+		t.Fatal(err)
+	}
+	if _, after, err := d.Get(t.Context(), "k"); err != nil || after.ETag == before.ETag {
+		t.Errorf("the ETag is still %s (%v)", after.ETag, err)
+	}
 }
 
 func TestLinksDoNotLeadOutside(t *testing.T) {

@@ -48,14 +48,20 @@ func (b *batch) do(ctx context.Context, f func(context.Context, *sql.Tx) error) 
 }
 
 // writeFor writes what is pending, first of all own, and hands the turn on.
+// Who comes while it waits for the connection is written, too.
 func (b *batch) writeFor(own *operation) {
+	// The others' operations do not end with the caller who writes them.
+	ctx := context.WithoutCancel(own.ctx)
+	conn, err := b.db.Conn(ctx)
 	b.mu.Lock()
 	n := min(len(b.pending), maxBatch)
 	ops := b.pending[:n:n]
 	b.pending = b.pending[n:]
 	b.mu.Unlock()
-
-	err := b.write(ops)
+	if err == nil {
+		err = b.write(ctx, conn, ops)
+		_ = conn.Close() // back to the pool
+	}
 	for _, op := range ops {
 		if op.err == nil {
 			op.err = err
@@ -71,10 +77,8 @@ func (b *batch) writeFor(own *operation) {
 	}
 }
 
-func (b *batch) write(ops []*operation) error {
-	// The others' operations do not end with the caller who writes them.
-	ctx := context.WithoutCancel(ops[0].ctx)
-	tx, err := b.db.BeginTx(ctx, nil)
+func (b *batch) write(ctx context.Context, conn *sql.Conn, ops []*operation) error {
+	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return mapError(err)
 	}

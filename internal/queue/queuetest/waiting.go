@@ -26,6 +26,7 @@ func woken(f *fixture) {
 			failed <- err
 			got <- ds
 		}()
+		time.Sleep(200 * time.Millisecond) // nobody says when a receiver waits
 		wake()
 		began := time.Now()
 		f.must(<-failed)

@@ -222,3 +222,22 @@ func TestRenewalLeavesTheIndexOfHeldLeasesAlone(t *testing.T) {
 		t.Errorf("held leases are found by %s", plan)
 	}
 }
+
+func TestEveryConnectionIsDurable(t *testing.T) {
+	d, err := Open(filepath.Join(t.TempDir(), "roomcast.db"), options(&bytes.Buffer{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = d.Close() }()
+	for name, db := range map[string]*sql.DB{"writer": d.writer, "readers": d.readers} {
+		for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "5000"} {
+			var got string
+			if err := db.QueryRow("PRAGMA " + pragma).Scan(&got); err != nil || got != want {
+				t.Errorf("%s: %s is %s (%v), want %s", name, pragma, got, err, want)
+			}
+		}
+	}
+	if _, err := d.readers.Exec("DELETE FROM apps"); err == nil {
+		t.Error("a reading connection writes")
+	}
+}

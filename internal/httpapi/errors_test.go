@@ -136,7 +136,8 @@ func TestAFailureInsideSaysNothingOutsideAndOneLineInTheLog(t *testing.T) {
 
 func TestAnErrorOfADecoderIsNotRepeated(t *testing.T) {
 	list := fieldErrors([]*huma.ErrorDetail{
-		nil, {Location: "body", Message: `parsing time "sk-secret"`, Value: "sk-secret"},
+		nil,
+		{Location: "body", Message: `parsing time "sk-secret"`, Value: "sk-secret"},
 		{Location: "body.title", Message: "expected string", Value: "sk-secret"},
 	})
 	if text := fmt.Sprint(list); strings.Contains(text, "secret") || len(list) != 2 {

@@ -19,16 +19,19 @@ func source(t *testing.T) string {
 	return mediatest.Generate(t, mediatest.Spec{BFrames: 2, Duration: 20 * time.Second})
 }
 
-// play opens pages of stock players on a live room.
-func play(t *testing.T, p *playback) map[browser.Player]*browser.Page {
+// play opens pages of stock players, and the watch page, on a live room.
+func play(t *testing.T, m *machine, id string) map[browser.Player]*browser.Page {
 	t.Helper()
+	p := m.room(id).Playback
 	b, err := browser.Launch(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.Close() })
 	pages := map[browser.Player]*browser.Page{}
-	for player, url := range map[browser.Player]string{browser.HLSJS: *p.HLSURL, browser.DASHJS: *p.DASHURL} {
+	for player, url := range map[browser.Player]string{
+		browser.HLSJS: *p.HLSURL, browser.DASHJS: *p.DASHURL, browser.OwnPage: "http://" + m.http + "/watch/" + id,
+	} {
 		page, err := b.Open(context.Background(), browser.Options{Player: player, URL: url})
 		if err != nil {
 			t.Fatal(err)
@@ -106,7 +109,7 @@ func TestAShowFromTheFirstPictureToTheNextRoom(t *testing.T) {
 		mediatest.DecodeStrict(t, url, "-t", "5")
 	}
 
-	pages := play(t, live.Playback)
+	pages := play(t, m, show.ID)
 	plays(t, pages, 20, 45*time.Second)
 	for player, page := range pages {
 		report, err := page.Report(context.Background())
@@ -152,6 +155,12 @@ func TestAShowFromTheFirstPictureToTheNextRoom(t *testing.T) {
 	})
 	if k := m.key("alice"); k.State != "INACTIVE" || k.VideoRoomID != nil {
 		t.Fatalf("after the end: %+v", k)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	page := pages[browser.OwnPage]
+	if report, err := page.Await(ctx, func(r *browser.Report) bool { return strings.HasPrefix(r.State, "ENDED") }); err != nil {
+		t.Errorf("the watch page does not say that the show is over: %v, %v", err, report)
 	}
 
 	next := m.newRoom("alice")
@@ -209,7 +218,7 @@ func TestAPowerCutWhileLiveLosesNoViewer(t *testing.T) {
 	encoder := mediatest.PublishFFmpeg(t, source(t), key.url())
 	m.awaitKey("carol", "ACTIVE", 15*time.Second)
 	live := m.roomDo(show.ID, "start", nil)
-	pages := play(t, live.Playback)
+	pages := play(t, m, show.ID)
 	plays(t, pages, 6, 30*time.Second)
 
 	m.kill()

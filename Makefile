@@ -11,7 +11,7 @@ T ?= 60s
 # Pattern of the benchmarks to run (`make bench B=Segment`).
 B ?= .
 
-.PHONY: help demo up build test test-long check fmt deps golden generate fuzz bench clean
+.PHONY: help demo up build test test-long check fmt deps localstack golden generate fuzz bench clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ fmt: ## format all Go files the way `check` wants them
 
 deps: ## install what tests and checks need (idempotent)
 	@scripts/deps
+
+localstack: ## start LocalStack (AWS for tests) and keep it running; `scripts/localstack stop` ends it
+	@scripts/localstack start
 
 golden: ## rewrite golden files; read the diff before you commit it
 	@scripts/each-test golden 'flag\.Bool\("update"' go test -count=1 {} -update

@@ -137,7 +137,7 @@ func (f source) isTestSupport() bool { return isTestSupport(f.dir) }
 func isTestSupport(dir string) bool {
 	for _, support := range []string{
 		"internal/e2e", "internal/sim", "internal/mediatest", "internal/archtest",
-		"internal/store/storetest", "internal/queue/queuetest", "internal/objects/objectstest",
+		"internal/store/storetest", "internal/queue/queuetest", "internal/objects/objectstest", "internal/localstacktest",
 	} {
 		if within(dir, support) {
 			return true

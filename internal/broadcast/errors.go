@@ -10,6 +10,8 @@ const (
 	CodeRoomNotScheduled    Code = "VIDEO_ROOM_STATE_NOT_SCHEDULED"
 	CodeRoomNotLiveInactive Code = "VIDEO_ROOM_STATE_NOT_LIVE_INACTIVE"
 	CodeRoomNotLive         Code = "VIDEO_ROOM_STATE_NOT_LIVE"
+	CodePostNotFailed       Code = "VIDEO_POST_STATE_NOT_FAILED"
+	CodePostState           Code = "VIDEO_POST_STATE_FORBIDS" // never shown: a job that came late
 	CodeRoomIsLive          Code = "VIDEO_ROOM_IS_LIVE"
 	CodeKeyNotActive        Code = "STREAM_KEY_STATE_NOT_ACTIVE"
 	CodeKeyBusy             Code = "STREAM_KEY_BUSY"

@@ -96,9 +96,60 @@ type VideoPost struct {
 	State       PostState
 	Title       string
 	Description string
-	CreatedAt   time.Time
-	ModifiedAt  time.Time
-	Version     uint64
+	// PlayID is the show's: the live segments that Playback may point at lie
+	// under it. "" = a post of before this field; its room has it.
+	PlayID PlayID
+	// Duration is that of the media in whole milliseconds; 0 = not known yet.
+	Duration time.Duration
+	// Progress is 0 to 100, while PROCESSING; nil = nothing is processed.
+	Progress *int
+	// Playback says where to watch; all "" = not playable yet.
+	Playback PostPlayback
+	// Sources are the original: one file, or one per stretch that could not be
+	// joined without encoding anew, in order. Empty = not made.
+	Sources    []PostFile
+	Renditions []PostRendition
+	// Keys of pictures; "" = there is none.
+	ThumbnailKey, PreviewKey, SpriteKey, SpriteVTTKey string
+	// TranscodingProfileID is the profile of its renditions; "" = not chosen yet.
+	TranscodingProfileID ProfileID
+	// Failure is set in the FAILED states.
+	Failure    *PostFailure
+	CreatedAt  time.Time
+	ModifiedAt time.Time
+	// Sequence counts the transitions, from 1 for its creation, without a gap.
+	Sequence uint64
+	Version  uint64
+}
+
+// PostPlayback are object keys; "" = there is none.
+type PostPlayback struct {
+	HLSKey, DASHKey, MP4Key string
+}
+
+// PostFile is one file of a recording; Key is its object key.
+type PostFile struct {
+	Key         string
+	SizeBytes   int64
+	ContentType string
+	Duration    time.Duration
+}
+
+// PostRendition is one way in which a processed recording can be watched.
+type PostRendition struct {
+	Name         string
+	Kind         string // video or audio
+	Codecs       string // RFC 6381; "" = not known
+	WidthPixels  int    // 0 for audio
+	HeightPixels int
+	FrameRate    float64
+	BitrateBPS   int64
+}
+
+// PostFailure is why a post is in a FAILED state.
+type PostFailure struct {
+	Code    string // stable, UPPER_SNAKE
+	Message string
 }
 
 // Lease says who may publish with a key. One per key, made with it, never

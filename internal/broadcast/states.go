@@ -66,6 +66,12 @@ const (
 	PostFailedProcessing PostState = "FAILED_PROCESSING"
 )
 
+// PostStates lists every state in the order of the documentation.
+var PostStates = [...]PostState{
+	PostCreated, PostUploaded, PostQueued, PostProcessing, PostProcessed,
+	PostFailedUpload, PostFailedQueuing, PostFailedProcessing,
+}
+
 // EndReason says why a room ended; "" while it has not.
 type EndReason string
 
@@ -95,4 +101,13 @@ const (
 	OnKeyDropped   On = "key becomes INACTIVE_LIVE"
 	OnKeyResumed   On = "key becomes ACTIVE_LIVE"
 	OnSaved        On = "recording saved"
+
+	OnSourceSaved   On = "original saved"
+	OnSourceFailed  On = "original failed"
+	OnQueued        On = "transcoding queued"
+	OnQueuingFailed On = "queuing failed"
+	OnProcessing    On = "transcoding started"
+	OnProcessed     On = "transcoding done"
+	OnProcessFailed On = "transcoding failed"
+	OnRetry         On = "retry"
 )

@@ -14,13 +14,14 @@ type State struct {
 	Lease Lease
 }
 
-// Machine names which of the two machines a transition belongs to.
+// Machine names which machine a transition belongs to.
 type Machine string
 
-// The two machines.
+// The machines. A post is coupled to its room only: see StepPost.
 const (
 	KeyMachine  Machine = "stream_key"
 	RoomMachine Machine = "video_room"
+	PostMachine Machine = "video_post"
 )
 
 // Transition is one row of a table that was taken.

@@ -55,6 +55,29 @@ var RoomTable = [...]RoomRow{
 	{RoomEnded, OnSaved, RoomArchived},
 }
 
+// PostRow is one row of the video post's table.
+type PostRow struct {
+	From PostState
+	On   On
+	To   PostState
+}
+
+// PostTable is the whole truth about video posts (docs/states.md, "Video post").
+var PostTable = [...]PostRow{
+	{"", OnCreate, PostCreated},
+	{PostCreated, OnSourceSaved, PostUploaded},
+	{PostCreated, OnSourceFailed, PostFailedUpload},
+	{PostUploaded, OnQueued, PostQueued},
+	{PostUploaded, OnQueuingFailed, PostFailedQueuing},
+	{PostQueued, OnProcessing, PostProcessing},
+	{PostQueued, OnProcessFailed, PostFailedProcessing},
+	{PostProcessing, OnProcessed, PostProcessed},
+	{PostProcessing, OnProcessFailed, PostFailedProcessing},
+	{PostFailedUpload, OnRetry, PostCreated},
+	{PostFailedQueuing, OnRetry, PostQueued},
+	{PostFailedProcessing, OnRetry, PostQueued},
+}
+
 func nextKey(from KeyState, on On) (KeyState, bool) {
 	for _, r := range KeyTable {
 		if r.From == from && r.On == on {
@@ -66,6 +89,15 @@ func nextKey(from KeyState, on On) (KeyState, bool) {
 
 func nextRoom(from RoomState, on On) (RoomState, bool) {
 	for _, r := range RoomTable {
+		if r.From == from && r.On == on {
+			return r.To, true
+		}
+	}
+	return from, false
+}
+
+func nextPost(from PostState, on On) (PostState, bool) {
+	for _, r := range PostTable {
 		if r.From == from && r.On == on {
 			return r.To, true
 		}

@@ -19,7 +19,7 @@ import (
 //go:embed states.md.tmpl
 var page string
 
-// row is a row of either table, in words.
+// row is a row of any table, in words.
 type row struct{ From, On, To string }
 
 func main() {
@@ -34,12 +34,15 @@ func write(w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("parse states.md.tmpl: %w", err)
 	}
-	var data struct{ Key, Room []row }
+	var data struct{ Key, Room, Post []row }
 	for _, r := range broadcast.KeyTable {
 		data.Key = append(data.Key, row{string(r.From), string(r.On), string(r.To)})
 	}
 	for _, r := range broadcast.RoomTable {
 		data.Room = append(data.Room, row{string(r.From), string(r.On), string(r.To)})
+	}
+	for _, r := range broadcast.PostTable {
+		data.Post = append(data.Post, row{string(r.From), string(r.On), string(r.To)})
 	}
 	return t.Execute(w, data)
 }

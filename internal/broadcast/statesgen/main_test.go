@@ -35,6 +35,9 @@ func TestThePageShowsEveryRowInTableAndDiagram(t *testing.T) {
 	for _, r := range broadcast.RoomTable[1:] {
 		rows = append(rows, row{string(r.From), string(r.On), string(r.To)})
 	}
+	for _, r := range broadcast.PostTable[1:] {
+		rows = append(rows, row{string(r.From), string(r.On), string(r.To)})
+	}
 	for _, r := range rows {
 		if !strings.Contains(page.String(), "| "+r.From+" | "+r.On+" | "+r.To+" |\n") {
 			t.Errorf("%v is in no table", r)
@@ -48,7 +51,7 @@ func TestThePageShowsEveryRowInTableAndDiagram(t *testing.T) {
 			t.Errorf("%v is in no diagram", r)
 		}
 	}
-	if n := strings.Count(page.String(), "```mermaid\nstateDiagram-v2\n"); n != 2 {
+	if n := strings.Count(page.String(), "```mermaid\nstateDiagram-v2\n"); n != 3 {
 		t.Errorf("%d diagrams", n)
 	}
 	if !strings.Contains(page.String(), "[*] --> SCHEDULED: create\n") {

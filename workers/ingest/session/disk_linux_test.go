@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
 )
@@ -32,7 +33,7 @@ func TestARealFullDiskEndsTheSessionAndTheDatabaseStaysSound(t *testing.T) {
 	w.await("alice", broadcast.KeyActive)
 	ballast := filepath.Join(dir, "ballast")
 	fill(t, ballast)
-	var reason error = w.cut(c, 15e9)
+	var reason error = w.cut(c, 15*time.Second)
 	if reason == nil || !strings.Contains(reason.Error(), "the server's storage is full") {
 		t.Fatalf("the publisher heard %v", reason)
 	}

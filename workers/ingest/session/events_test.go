@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -71,13 +72,14 @@ func TestStoppedIsToldOnceEverythingIsReadable(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	key := w.member("alice")
-	readable := make(chan uint64, 100)
+	var mu sync.Mutex
+	var told []string // each event, and what could be read then
 	w.worker.faults.plant(func(f *faults) {
 		f.send = func(e broadcast.Event) error {
-			if e.Phase == broadcast.Stopped || e.Phase == broadcast.Published {
-				readable <- lastPublished(w.recorder.Log(), folder(key))
-				readable <- e.LastSegment
-			}
+			readable := lastPublished(w.recorder.Log(), folder(key))
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, fmt.Sprintf("%s of %d: %v", e.Phase, e.LastSegment, readable >= e.LastSegment))
 			return nil
 		}
 	})
@@ -86,11 +88,10 @@ func TestStoppedIsToldOnceEverythingIsReadable(t *testing.T) {
 	w.no(c.Close())
 	w.eventually("the lease is free", func() error { return free(w.key("alice")) })
 	w.await("alice", broadcast.KeyInactive)
-	if seen, said := <-readable, <-readable; said != 1 || seen < 1 {
-		t.Errorf("PUBLISHED says segment %d when %d can be read", said, seen)
-	}
-	if seen, said := <-readable, <-readable; said != 4 || seen != 4 {
-		t.Errorf("STOPPED says segment %d when %d can be read, want 4", said, seen)
+	mu.Lock()
+	defer mu.Unlock()
+	if want := []string{"PREP of 0: true", "PUBLISHED of 1: true", "STOPPED of 4: true"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
 	}
 	log := w.recorder.Log()
 	for _, name := range []string{"master.m3u8", "v.m3u8", "a.m3u8", "manifest.mpd"} {

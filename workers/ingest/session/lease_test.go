@@ -3,12 +3,15 @@ package session_test
 import (
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/mediatest"
+	"github.com/roomcast/roomcast/internal/rtmpout"
 )
 
 // free says that nobody holds the key's lease.
@@ -88,6 +91,75 @@ func TestAHalfOpenPublisherIsTakenOver(t *testing.T) {
 		t.Errorf("the key went %s", moves)
 	}
 	w.sound(folder(key))
+}
+
+// The holder never sent a byte of media, so that its counter, 0, is also what
+// a successor begins with: only the epoch tells them apart.
+func TestOfManyChallengersOneTakesOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key := w.member("alice")
+	silent := w.publish(key.String)
+	w.await("alice", broadcast.KeyActivePrep)
+	const challengers = 4
+	var mu sync.Mutex
+	var won []*rtmpout.Client
+	var all sync.WaitGroup
+	for range challengers {
+		all.Go(func() {
+			c, err := w.dial(key.String)
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				won = append(won, c)
+				return
+			}
+			var s *rtmpout.StatusError
+			if !errors.As(err, &s) || s.Code != badName {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	w.refused(w.cut(silent, 5*time.Second), failed, "taken over")
+	if len(won) != 1 {
+		t.Fatalf("%d of %d challengers took the key over, want 1", len(won), challengers)
+	}
+	w.push(won[0], source(t, usual(t)))
+	v := w.await("alice", broadcast.KeyActive)
+	if won[0].Err() != nil || v.Lease.Epoch != 2 {
+		t.Fatalf("the winner: %v, epoch %d", won[0].Err(), v.Lease.Epoch)
+	}
+	w.sound(folder(key))
+}
+
+func TestOfManyPublishersAtOnceOneGetsTheKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key := w.member("alice")
+	tags := source(t, usual(t))
+	var won atomic.Int32
+	var all sync.WaitGroup
+	for range 6 {
+		all.Go(func() {
+			c, err := w.dial(key.String)
+			var s *rtmpout.StatusError
+			switch {
+			case err == nil:
+				won.Add(1)
+				w.stream(c, tags)
+			case !errors.As(err, &s) || s.Code != badName:
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := won.Load(); n != 1 {
+		t.Fatalf("%d publishers got the key", n)
+	}
+	if v := w.await("alice", broadcast.KeyActive); v.Lease.Epoch != 1 {
+		t.Fatalf("epoch %d", v.Lease.Epoch)
+	}
 }
 
 func TestADisconnectedPublisherIsCutAndRefusedFor30Seconds(t *testing.T) {

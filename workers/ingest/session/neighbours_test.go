@@ -45,7 +45,7 @@ func TestNobodyElseNoticesABadPublisher(t *testing.T) {
 	var sent []rtmpout.Tag
 	for n := range 3 {
 		for _, g := range tags {
-			g.TimestampMS += uint32(n) * (tags[len(tags)-1].TimestampMS + 40) //nolint:gosec // small
+			g.TimestampMS += uint32(n) * (tags[len(tags)-1].TimestampMS + 40)
 			sent = append(sent, g)
 		}
 	}
@@ -131,7 +131,7 @@ func (w *world) jumps(user string, tags []rtmpout.Tag, ms int) {
 	w.push(c, tags)
 	second := make([]rtmpout.Tag, len(tags))
 	for i, g := range tags {
-		g.TimestampMS += uint32(int(tags[len(tags)-1].TimestampMS) + ms) //nolint:gosec // positive
+		g.TimestampMS += uint32(int(tags[len(tags)-1].TimestampMS) + ms)
 		second[i] = g
 	}
 	w.awaitSegments(user, 3)

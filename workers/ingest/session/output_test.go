@@ -70,7 +70,7 @@ func units(tags []rtmpout.Tag) map[string][]unit {
 		ms := float64(g.TimestampMS)
 		switch {
 		case g.Type == rtmpout.TypeVideo && len(g.Payload) > 5 && g.Payload[1] == 1:
-			cts := int32(binary.BigEndian.Uint32(g.Payload[1:])<<8) >> 8 //nolint:gosec // 24 bits, signed
+			cts := int32(binary.BigEndian.Uint32(g.Payload[1:])<<8) >> 8
 			all["v"] = append(all["v"], unit{ms + float64(cts), g.Payload[5:]})
 		case g.Type == rtmpout.TypeAudio && len(g.Payload) > 2 && g.Payload[1] == 1:
 			all["a"] = append(all["a"], unit{ms, g.Payload[2:]})

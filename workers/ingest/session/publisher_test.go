@@ -202,7 +202,7 @@ func (w *world) paced(ctx context.Context, c *rtmpout.Client, tags []rtmpout.Tag
 					return err
 				}
 			}
-			if err := c.Write(g.Type, uint32(at.Milliseconds()), g.Payload); err != nil { //nolint:gosec // minutes
+			if err := c.Write(g.Type, uint32(at.Milliseconds()), g.Payload); err != nil {
 				return err
 			}
 		}

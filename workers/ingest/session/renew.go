@@ -27,12 +27,13 @@ func (s *session) renew() {
 			return
 		}
 		s.renewals.Add(1)
+		asked := s.h.Now() // the answer may have taken its time
 		ctx, cancel := context.WithTimeout(s.h.ctx, renewTimeout)
 		err := s.h.Leases.RenewLease(ctx, s.key, s.lease.Epoch, s.id, s.progress())
 		cancel()
 		switch {
 		case err == nil:
-			last = s.h.Now()
+			last = asked
 		case errors.Is(err, control.ErrConflict), errors.Is(err, control.ErrNotFound):
 			s.lost.Store(true)
 			s.fail("LEASE_LOST", "the stream was ended or taken over")

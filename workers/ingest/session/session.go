@@ -144,13 +144,15 @@ const healthEvery = time.Second
 // Message implements rtmpin.Publisher.
 func (s *session) Message(m rtmpin.Message) error {
 	s.messages.Add(1)
-	if err := s.packager.Message(m); err != nil {
-		s.because(code(err), cause(err))
-		return errors.New(cause(err))
-	}
-	if now := s.h.Now(); now.Sub(s.healthAt) >= healthEvery {
+	err := s.packager.Message(m)
+	if now := s.h.Now(); err == nil && now.Sub(s.healthAt) >= healthEvery {
 		s.healthAt = now
 		s.health.Store(s.newHealth(s.packager.Health()))
+		err = s.queue.Err() // the next segment may be 10 s away
+	}
+	if err != nil {
+		s.because(code(err), cause(err))
+		return errors.New(cause(err))
 	}
 	return nil
 }

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/mediatest"
 )
 
 // fence says whether the key shows this state of this session.
@@ -36,7 +38,7 @@ func TestAFullStorageEndsTheSessionWithTheReasonUntilThereIsRoom(t *testing.T) {
 			})
 			c := w.publish(key.String)
 			w.stream(c, tags)
-			w.refused(w.cut(c, 15e9), failed, "the server's storage is full")
+			w.refused(w.cut(c, 15*time.Second), failed, "the server's storage is full")
 			w.lastError("alice", "STORAGE_FULL", "the server's storage is full")
 			w.await("alice", broadcast.KeyInactive)
 			w.eventually("the lease is free", func() error { return free(w.key("alice")) })
@@ -49,6 +51,28 @@ func TestAFullStorageEndsTheSessionWithTheReasonUntilThereIsRoom(t *testing.T) {
 			w.eventually("the new session is shown", func() error { return fence(w.key("alice"), 2, broadcast.KeyActive) })
 			w.sound(folder(key))
 		})
+	}
+}
+
+func TestAFailedUploadIsNoticedBeforeTheNextSegment(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key := w.member("alice")
+	failure := make(chan time.Time, 1)
+	w.worker.faults.plant(func(f *faults) {
+		f.put = func(key string) error {
+			if !strings.HasSuffix(key, "v/1.m4s") {
+				return nil
+			}
+			failure <- w.clock.now()
+			return control.ErrNoSpace
+		}
+	})
+	c := w.publish(key.String)
+	w.stream(c, source(t, mediatest.Spec{Duration: 12 * time.Second, GOP: 150}))
+	w.refused(w.cut(c, 15*time.Second), failed, "the server's storage is full")
+	if took := w.clock.now().Sub(<-failure); took > 5*time.Second {
+		t.Errorf("the end came %s after the failure, with 6 s between segments", took)
 	}
 }
 
@@ -92,7 +116,7 @@ func TestAStorageThatIsSlowerThanTheStreamEndsTheSession(t *testing.T) {
 	})
 	c := w.publish(key.String)
 	w.stream(c, source(t, usual(t)))
-	w.refused(w.cut(c, 15e9), failed, "the server's storage is slower than the stream")
+	w.refused(w.cut(c, 15*time.Second), failed, "the server's storage is slower than the stream")
 	close(hold)
 	w.lastError("alice", "STORAGE_SLOW", "slower than the stream")
 	w.await("alice", broadcast.KeyInactive)

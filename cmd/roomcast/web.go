@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
@@ -30,15 +31,20 @@ func (m *machine) handler(source *ids.Source, media http.Handler) (http.Handler,
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	for _, path := range []string{"/v2/", "/openapi.json", "/docs", "/docs/"} {
-		mux.Handle(path, api)
-	}
 	mux.Handle("/live/", media)
 	mux.Handle("/", pages)
 	mux.HandleFunc("GET /healthz", ok)
 	mux.HandleFunc("GET /readyz", m.ready)
 	mux.HandleFunc("GET /time", now)
-	return mux, nil
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The API answers every path below it itself: the mux would redirect
+		// those that are not clean, in HTML.
+		if p := r.URL.Path; p == "/v2" || strings.HasPrefix(p, "/v2/") || p == "/openapi.json" || p == "/docs" || strings.HasPrefix(p, "/docs/") {
+			api.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	}), nil
 }
 
 func ok(w http.ResponseWriter, _ *http.Request) {

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"maps"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
@@ -21,6 +22,36 @@ type Field[T any] struct {
 	Value *T
 }
 
+// DataPatch changes custom data entry by entry (RFC 7396). The zero value
+// changes nothing.
+type DataPatch struct {
+	// Clear forgets what is there first.
+	Clear bool
+	// Entries are set; a nil one is removed.
+	Entries map[string]*string
+}
+
+// apply answers the changed data; what is handed in stays as it is.
+func (p DataPatch) apply(data map[string]string) map[string]string {
+	out := map[string]string{}
+	if !p.Clear {
+		maps.Copy(out, data)
+	}
+	for k, v := range p.Entries {
+		if v == nil {
+			delete(out, k)
+		} else {
+			out[k] = *v
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}
+
+func (p DataPatch) changes() bool { return p.Clear || len(p.Entries) > 0 }
+
 // AppPatch changes an app.
 type AppPatch struct {
 	Name                        Field[string]
@@ -38,7 +69,7 @@ type MemberInput struct {
 	UserName      Field[string]
 	ProfileImgURL Field[string]
 	CustomType    Field[string]
-	CustomData    Field[map[string]string]
+	CustomData    DataPatch
 	IfVersion     uint64
 }
 
@@ -68,7 +99,7 @@ type RoomPatch struct {
 	ScheduledAt Field[time.Time]
 	AccessLevel Field[string]
 	CustomType  Field[string]
-	CustomData  Field[map[string]string]
+	CustomData  DataPatch
 	IfVersion   uint64
 }
 

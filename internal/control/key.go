@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
@@ -78,8 +79,11 @@ func (s *Service) keyViews(ctx context.Context, f KeyFilter, p Page) (List[KeyVi
 	list := List[KeyView]{Next: keys.Next}
 	for _, k := range keys.Items {
 		_, lease, err := s.Store.Key(ctx, k.ID)
-		if err != nil {
+		if errors.Is(err, ErrNotFound) {
 			continue // deleted meanwhile
+		}
+		if err != nil {
+			return list, err
 		}
 		view, err := s.keyView(ctx, k, lease)
 		if err != nil {

@@ -13,12 +13,12 @@ const streamKeyBytes = 24
 // PutMember creates a member, with its stream key and lease in the same write,
 // or updates the one that has this appUserId.
 func (s *Service) PutMember(ctx context.Context, c Caller, in MemberInput) (m Member, created bool, err error) {
-	if err := in.check(); err != nil {
-		return Member{}, false, err
-	}
 	err = s.retry(ctx, func() error {
 		m, err = s.Store.MemberByUser(ctx, c.AppID, in.AppUserID)
 		created = errors.Is(err, ErrNotFound)
+		if invalid := in.check(m.CustomData); invalid != nil && (created || err == nil) {
+			return invalid
+		}
 		switch {
 		case created:
 			m, err = s.createMember(ctx, c, in)
@@ -86,12 +86,12 @@ func (s *Service) Members(ctx context.Context, c Caller, p Page) (List[Member], 
 func (s *Service) UpdateMember(ctx context.Context, c Caller, appUserID string, in MemberInput) (Member, error) {
 	in.AppUserID = appUserID
 	var m Member
-	if err := in.check(); err != nil {
-		return m, err
-	}
 	err := s.retry(ctx, func() error {
 		var err error
 		if m, err = s.Member(ctx, c, appUserID); err != nil {
+			return err
+		}
+		if err := in.check(m.CustomData); err != nil {
 			return err
 		}
 		m, err = s.saveMember(ctx, m, in)
@@ -129,7 +129,8 @@ func (s *Service) DeleteMember(ctx context.Context, c Caller, appUserID string, 
 	return err
 }
 
-func (in MemberInput) check() error {
+// check says what is wrong with the input to a member with this custom data.
+func (in MemberInput) check(data map[string]string) error {
 	var v invalid
 	v.appUserID(in.AppUserID)
 	if in.UserName.Value != nil {
@@ -141,19 +142,19 @@ func (in MemberInput) check() error {
 	if in.CustomType.Value != nil {
 		v.text("customType", *in.CustomType.Value, maxCustom)
 	}
-	if in.CustomData.Value != nil {
-		v.customData(*in.CustomData.Value)
+	if in.CustomData.changes() {
+		v.customData(in.CustomData.apply(data))
 	}
 	return v.err()
 }
 
 func (in MemberInput) changes() bool {
-	return in.UserName.Set || in.ProfileImgURL.Set || in.CustomType.Set || in.CustomData.Set
+	return in.UserName.Set || in.ProfileImgURL.Set || in.CustomType.Set || in.CustomData.changes()
 }
 
 func (in MemberInput) apply(m *Member) {
 	set(&m.UserName, in.UserName)
 	set(&m.ProfileImgURL, in.ProfileImgURL)
 	set(&m.CustomType, in.CustomType)
-	set(&m.CustomData, in.CustomData)
+	m.CustomData = in.CustomData.apply(m.CustomData)
 }

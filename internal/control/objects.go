@@ -15,6 +15,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrConflict: a condition of the write did not hold; nothing was written.
 	ErrConflict = errors.New("conflict")
+	// ErrUnavailable: the storage does not answer now, and surely wrote nothing.
+	ErrUnavailable = errors.New("unavailable")
 	// ErrNoSpace: the storage is full; nothing was written.
 	ErrNoSpace = errors.New("no space left")
 )

@@ -104,9 +104,6 @@ func (s *Service) rooms(ctx context.Context, f RoomFilter, p Page) (List[RoomVie
 
 // UpdateRoom changes what a room shows, in any state.
 func (s *Service) UpdateRoom(ctx context.Context, c Caller, id broadcast.RoomID, p RoomPatch) (RoomView, error) {
-	if err := p.check(); err != nil {
-		return RoomView{}, err
-	}
 	var r broadcast.VideoRoom
 	err := s.retry(ctx, func() error {
 		var err error
@@ -114,6 +111,9 @@ func (s *Service) UpdateRoom(ctx context.Context, c Caller, id broadcast.RoomID,
 			return err
 		}
 		if err := checkVersion(p.IfVersion, r.Version); err != nil {
+			return err
+		}
+		if err := p.check(r.CustomData); err != nil {
 			return err
 		}
 		p.apply(&r)

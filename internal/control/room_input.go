@@ -31,7 +31,8 @@ func (in RoomInput) check(server bool) error {
 	return v.err()
 }
 
-func (p RoomPatch) check() error {
+// check says what is wrong with the patch of a room with this custom data.
+func (p RoomPatch) check(data map[string]string) error {
 	var v invalid
 	if p.Title.Value != nil {
 		v.text("title", *p.Title.Value, maxTitle)
@@ -42,8 +43,8 @@ func (p RoomPatch) check() error {
 	if p.CustomType.Value != nil {
 		v.text("customType", *p.CustomType.Value, maxCustom)
 	}
-	if p.CustomData.Value != nil {
-		v.customData(*p.CustomData.Value)
+	if p.CustomData.changes() {
+		v.customData(p.CustomData.apply(data))
 	}
 	if p.ScheduledAt.Set && (p.ScheduledAt.Value == nil || p.ScheduledAt.Value.IsZero()) {
 		v.add(broadcast.CodeInvalidField, "scheduledAt", "cannot be cleared")
@@ -58,6 +59,6 @@ func (p RoomPatch) apply(r *broadcast.VideoRoom) {
 	set(&r.Title, p.Title)
 	set(&r.Description, p.Description)
 	set(&r.CustomType, p.CustomType)
-	set(&r.CustomData, p.CustomData)
+	r.CustomData = p.CustomData.apply(r.CustomData)
 	set(&r.ScheduledAt, p.ScheduledAt)
 }

@@ -149,7 +149,7 @@ func problemOf(err error) (p *problem, internal error) {
 			return newProblem(codeInternal, ""), err
 		}
 		return refused(refusal), nil
-	case errors.Is(err, control.ErrNoSpace),
+	case errors.Is(err, control.ErrNoSpace), errors.Is(err, control.ErrUnavailable),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return newProblem(codeUnavailable, "try again in a moment"), err
 	}

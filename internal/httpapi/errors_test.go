@@ -111,6 +111,7 @@ func TestAFailureInsideSaysNothingOutsideAndOneLineInTheLog(t *testing.T) {
 		"hidden refusal":  {broken{err: &broadcast.Refusal{Code: broadcast.CodeEventForbidden, Message: secret}}, 500, codeInternal},
 		"panic":           {broken{panic: secret}, 500, codeInternal},
 		"full disk":       {broken{err: fmt.Errorf("%s: %w", secret, control.ErrNoSpace)}, 503, codeUnavailable},
+		"busy store":      {broken{err: fmt.Errorf("%s: %w", secret, control.ErrUnavailable)}, 503, codeUnavailable},
 		"too slow":        {broken{err: fmt.Errorf("%s: %w", secret, context.DeadlineExceeded)}, 503, codeUnavailable},
 		"lost five races": {broken{err: &broadcast.Refusal{Code: broadcast.CodeBusy, Message: "try again"}}, 503, broadcast.CodeBusy},
 	} {

@@ -19,7 +19,7 @@ type memberPut struct {
 func (p memberPut) of() control.MemberInput {
 	return control.MemberInput{
 		AppUserID: p.AppUserID, UserName: p.AppUserName.Field, ProfileImgURL: p.AppUserProfileImgURL.Field,
-		CustomType: p.CustomType.Field, CustomData: p.CustomData.Field,
+		CustomType: p.CustomType.Field, CustomData: control.DataPatch{Clear: p.CustomData.Set, Entries: entries(p.CustomData.or(nil))},
 	}
 }
 
@@ -33,7 +33,7 @@ type memberPatch struct {
 func (p memberPatch) of(ifMatch string) control.MemberInput {
 	return control.MemberInput{
 		UserName: p.AppUserName.Field, ProfileImgURL: p.AppUserProfileImgURL.Field,
-		CustomType: p.CustomType.Field, IfVersion: ifVersion(ifMatch),
+		CustomType: p.CustomType.Field, CustomData: dataPatch(p.CustomData), IfVersion: ifVersion(ifMatch),
 	}
 }
 
@@ -130,14 +130,5 @@ func (a *api) updateMember(ctx context.Context, c control.Caller, in *struct {
 	Body memberPatch
 },
 ) (*one[member], error) {
-	patch := in.Body.of(in.IfMatch)
-	return merging(in.Body.CustomData, patch.IfVersion,
-		func() (map[string]string, uint64, error) {
-			m, err := a.Service.Member(ctx, c, in.AppUserID)
-			return m.CustomData, m.Version, err
-		},
-		func(data control.Field[map[string]string], version uint64) (*one[member], error) {
-			patch.CustomData, patch.IfVersion = data, version
-			return oneMember(a.Service.UpdateMember(ctx, c, in.AppUserID, patch))
-		})
+	return oneMember(a.Service.UpdateMember(ctx, c, in.AppUserID, in.Body.of(in.IfMatch)))
 }

@@ -56,7 +56,7 @@ type roomPatch struct {
 func (p roomPatch) of(ifMatch string) control.RoomPatch {
 	return control.RoomPatch{
 		Title: p.Title.Field, Description: p.Description.Field, ScheduledAt: p.ScheduledAt.Field,
-		AccessLevel: p.AccessLevel.Field, CustomType: p.CustomType.Field, IfVersion: ifVersion(ifMatch),
+		AccessLevel: p.AccessLevel.Field, CustomType: p.CustomType.Field, CustomData: dataPatch(p.CustomData), IfVersion: ifVersion(ifMatch),
 	}
 }
 
@@ -202,15 +202,7 @@ func (a *api) updateRoom(ctx context.Context, c control.Caller, in *struct {
 	if err := showable("scheduledAt", in.Body.ScheduledAt.or(time.Time{})); err != nil {
 		return nil, err
 	}
-	return merging(in.Body.CustomData, patch.IfVersion,
-		func() (map[string]string, uint64, error) {
-			v, err := a.Service.Room(ctx, c, in.ID)
-			return v.Room.CustomData, v.Room.Version, err
-		},
-		func(data control.Field[map[string]string], version uint64) (*one[VideoRoom], error) {
-			patch.CustomData, patch.IfVersion = data, version
-			return oneRoom(a.Service.UpdateRoom(ctx, c, in.ID, patch))
-		})
+	return oneRoom(a.Service.UpdateRoom(ctx, c, in.ID, patch))
 }
 
 // registerShow serves the calls that move a room.

@@ -24,8 +24,11 @@ func mapError(err error) error {
 	case sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE:
 		return fmt.Errorf("%w: %w", control.ErrConflict, err)
 	}
-	if e.Code()&0xff == sqlite3.SQLITE_FULL {
+	switch e.Code() & 0xff { // the primary code
+	case sqlite3.SQLITE_FULL:
 		return fmt.Errorf("%w: %w", control.ErrNoSpace, err)
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		return fmt.Errorf("%w: %w", control.ErrUnavailable, err)
 	}
 	return err
 }

@@ -63,7 +63,7 @@ func (o *output) String() string {
 // machine is one installation: a data directory, fixed addresses, and the
 // process that runs on them now.
 type machine struct {
-	t          *testing.T
+	t          testing.TB
 	dir        string
 	http, rtmp string
 	cmd        *exec.Cmd
@@ -74,7 +74,7 @@ type machine struct {
 	startedIn  time.Duration
 }
 
-func newMachine(t *testing.T) *machine {
+func newMachine(t testing.TB) *machine {
 	t.Helper()
 	m := &machine{t: t, dir: filepath.Join(t.TempDir(), "data"), http: freeAddress(t), rtmp: freeAddress(t)}
 	m.start()
@@ -97,7 +97,7 @@ func newMachine(t *testing.T) *machine {
 	return m
 }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -258,7 +258,7 @@ func (m *machine) awaitKey(user, state string, within time.Duration) []string {
 }
 
 // eventually tries until it works; the last error says why it did not.
-func eventually(t *testing.T, within time.Duration, what string, try func() error) {
+func eventually(t testing.TB, within time.Duration, what string, try func() error) {
 	t.Helper()
 	deadline := time.Now().Add(within)
 	for {

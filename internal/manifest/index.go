@@ -39,9 +39,15 @@ type IndexSegment struct {
 
 // IndexTrack is one track of an IndexSegment; times are in ticks.
 type IndexTrack struct {
-	Name      string      `json:"name"`
-	Codecs    string      `json:"codecs"`
-	Timescale uint32      `json:"timescale"`
+	Name string `json:"name"`
+	// Kind is 0 in objects of an early form: the codecs tell it.
+	Kind         media.Kind `json:"kind,omitempty"`
+	Codecs       string     `json:"codecs"`
+	WidthPixels  int        `json:"w,omitempty"`
+	HeightPixels int        `json:"h,omitempty"`
+	SampleRateHz int        `json:"rate,omitempty"`
+	Channels     int        `json:"ch,omitempty"`
+	Timescale    uint32     `json:"timescale"`
 	PTS       media.Ticks `json:"pts"`
 	Duration  media.Ticks `json:"duration"`
 	SizeBytes int64       `json:"sizeBytes"`
@@ -80,7 +86,8 @@ func (p Presentation) IndexOf(n uint64) IndexSegment {
 	}
 	for i, t := range d.Tracks {
 		x.Tracks = append(x.Tracks, IndexTrack{
-			Name: t.Name, Codecs: t.Codecs, Timescale: t.Timescale,
+			Name: t.Name, Kind: t.Kind, Codecs: t.Codecs, WidthPixels: t.WidthPixels, HeightPixels: t.HeightPixels,
+			SampleRateHz: t.SampleRateHz, Channels: t.Channels, Timescale: t.Timescale,
 			PTS: s.Spans[i].PTS, Duration: s.Spans[i].Duration, SizeBytes: s.Spans[i].SizeBytes,
 		})
 	}

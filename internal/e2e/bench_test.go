@@ -42,8 +42,11 @@ func (f *figures) report(b *testing.B) {
 	slices.Sort(f.all)
 	median, least, most := f.all[len(f.all)/2], f.all[0], f.all[len(f.all)-1]
 	verdict := "within the goal"
-	if most > f.goal {
+	switch {
+	case median > f.goal:
 		verdict = "OVER THE GOAL"
+	case most > f.goal:
+		verdict = "within the goal, the worst is not"
 	}
 	b.Logf("| %s | %.3g %s | %.3g – %.3g | %d | ≤ %v %s | %s |", f.name, median, f.unit, least, most, len(f.all), f.goal, f.unit, verdict)
 	b.ReportMetric(median, f.name+"-"+f.unit)
@@ -177,8 +180,9 @@ func BenchmarkPublishToActive(b *testing.B) {
 // figure is the steady distance of one page from the publisher's clock.
 func BenchmarkLatency(b *testing.B) {
 	goals := map[browser.Player]float64{browser.HLSJS: 8.3, browser.DASHJS: 4.8}
-	all := map[browser.Player]*figures{}
+	all, started := map[browser.Player]*figures{}, map[browser.Player]*figures{}
 	for player, goal := range goals {
+		started[player] = &figures{name: string(player) + "-first-picture", unit: "s", goal: 5}
 		all[player] = &figures{name: string(player) + "-behind-2s-GOP", unit: "s", goal: goal}
 	}
 	for b.Loop() {
@@ -196,19 +200,20 @@ func BenchmarkLatency(b *testing.B) {
 		for n := range 8 {
 			for player, url := range map[browser.Player]string{browser.HLSJS: *live.Playback.HLSURL, browser.DASHJS: *live.Playback.DASHURL} {
 				time.Sleep(time.Duration(n*290) * time.Millisecond % (2 * time.Second)) // another phase of the segment
-				all[player].add(behind(b, chromium, player, url, l.begun))
+				all[player].add(behind(b, chromium, player, url, l.begun, started[player]))
 			}
 		}
 		m.call(http.MethodGet, "/v2/apps/me", nil, nil) // it is alive still
 	}
 	onlyOurs(b)
-	for _, f := range all {
-		f.report(b)
+	for player := range goals {
+		all[player].report(b)
+		started[player].report(b)
 	}
 }
 
 // behind plays for 12 s and answers the median distance over the last of them.
-func behind(b *testing.B, chromium *browser.Browser, player browser.Player, url string, begun time.Time) float64 {
+func behind(b *testing.B, chromium *browser.Browser, player browser.Player, url string, begun time.Time, startup *figures) float64 {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
@@ -220,26 +225,21 @@ func behind(b *testing.B, chromium *browser.Browser, player browser.Player, url 
 	if err != nil || len(r.Fatal()) > 0 {
 		b.Fatalf("%v\n%v", err, r)
 	}
-	var frames, said []float64
+	var frames []float64
 	for _, s := range r.Samples[max(0, len(r.Samples)-6):] {
 		if s.Frame != nil {
 			at := time.UnixMilli(s.AtMs).Sub(begun).Seconds() - float64(*s.Frame)/sample.FPS
 			frames = append(frames, math.Mod(at, sample.Loop.Seconds()))
-		}
-		if s.LatencySeconds != nil {
-			said = append(said, *s.LatencySeconds)
 		}
 	}
 	if len(frames) == 0 {
 		b.Fatalf("no frame number could be read\n%v", r)
 	}
 	slices.Sort(frames)
-	slices.Sort(said)
-	bySelf := math.NaN()
-	if len(said) > 0 {
-		bySelf = said[len(said)/2]
+	if r.LatencySeconds == nil || math.Abs(*r.LatencySeconds-frames[len(frames)/2]) > 0.5 {
+		b.Errorf("%.2f s behind by the picture; the player says\n%v", frames[len(frames)/2], r)
 	}
-	b.Logf("%s: %.2f s by the picture, %.2f s by the player; started in %.2f s, stalled %.2f s", player, frames[len(frames)/2], bySelf, r.StartupSeconds, r.StalledSeconds)
+	startup.add(r.StartupSeconds)
 	if err := page.Close(ctx); err != nil {
 		b.Fatal(err)
 	}

@@ -54,6 +54,16 @@ func (d *DB) Lease(ctx context.Context, id broadcast.KeyID) (broadcast.Lease, er
 	return one[broadcast.Lease](ctx, d, "lease", leaseSQL, id)
 }
 
+// LeaseOfPlayID implements control.PlayIDs.
+func (d *DB) LeaseOfPlayID(ctx context.Context, id broadcast.PlayID) (broadcast.Lease, error) {
+	if id == "" {
+		return broadcast.Lease{}, fmt.Errorf("find a play id: %w", control.ErrNotFound)
+	}
+	return one[broadcast.Lease](ctx, d, "lease of play id", playIDSQL, id)
+}
+
+const playIDSQL = "SELECT doc FROM leases WHERE play_id = ?"
+
 // HeldLeases answers the watched leases by key id.
 func (d *DB) HeldLeases(ctx context.Context, after broadcast.KeyID, limit int) ([]broadcast.Lease, error) {
 	leases, err := all[broadcast.Lease](ctx, d, heldSQL, after, limit)
@@ -164,7 +174,7 @@ func (d *DB) storeLease(ctx context.Context, tx *sql.Tx, stmt *sql.Stmt, l broad
 	if err != nil {
 		return err
 	}
-	args := []any{string(doc), int64(l.Epoch), int64(l.Seq), l.Holder != nil, l.KeyID} // #nosec G115 -- counts; LastSeq is the largest int64
+	args := []any{string(doc), int64(l.Epoch), int64(l.Seq), l.Holder != nil, string(l.PlayID), l.KeyID} // #nosec G115 -- counts; LastSeq is the largest int64
 	if stmt == d.write.renewLease {
 		args = []any{string(doc), int64(l.Seq), l.KeyID} // #nosec G115 -- as above
 	}

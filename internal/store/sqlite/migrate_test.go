@@ -75,10 +75,10 @@ func TestMigrationBacksUpFirstAndSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := backups(t, path)
-	if len(found) != 1 || filepath.Base(found[0]) != "roomcast.db.v1-20260301T120000Z.bak" {
+	if len(found) != 1 || filepath.Base(found[0]) != "roomcast.db.v2-20260301T120000Z.bak" {
 		t.Fatalf("backups: %v", found)
 	}
-	for _, want := range []string{"database backed up", "database migrated", "schema_version=2"} {
+	for _, want := range []string{"database backed up", "database migrated", "schema_version=3"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log does not say %q:\n%s", want, log.String())
 		}
@@ -143,7 +143,7 @@ func TestNewerSchemaIsRefusedAndStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Open(path, options(&log))
-	if err == nil || !strings.Contains(err.Error(), "schema version 2") || strings.Contains(err.Error(), "\n") {
+	if err == nil || !strings.Contains(err.Error(), "schema version 3") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("a newer schema: %v", err)
 	}
 	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {

@@ -50,6 +50,10 @@ func StepPost(p VideoPost, r *VideoRoom, in PostMove, now time.Time) (PostOutcom
 	m.out.Transitions = []Transition{{PostMachine, string(p.State), in.On, string(to), p.Sequence + 1}}
 	p.State, p.ModifiedAt, p.Failure, p.Progress = to, now, nil, nil
 	p.Sequence++
+	p.Revision++
+	if to == PostProcessing {
+		p.Progress = new(int)
+	}
 	if to.Failed() {
 		p.Failure = in.Failure
 	}

@@ -99,6 +99,8 @@ type VideoPost struct {
 	// PlayID is the show's: the live segments that Playback may point at lie
 	// under it. "" = a post of before this field; its room has it.
 	PlayID PlayID
+	// RecordFrom and RecordTo are the room's.
+	RecordFrom, RecordTo uint64
 	// Duration is that of the media in whole milliseconds; 0 = not known yet.
 	Duration time.Duration
 	// Progress is 0 to 100, while PROCESSING; nil = nothing is processed.
@@ -119,6 +121,8 @@ type VideoPost struct {
 	ModifiedAt time.Time
 	// Sequence counts the transitions, from 1 for its creation, without a gap.
 	Sequence uint64
+	// Revision rises with every change but that of Progress: the ETag.
+	Revision uint64
 	Version  uint64
 }
 

@@ -95,7 +95,8 @@ func (m *machine) endRoom(on On, reason EndReason, post PostID) {
 	r.VODState, r.PostID = Archiving, post
 	m.out.Post = &VideoPost{
 		ID: post, AppID: r.AppID, MemberID: r.MemberID, RoomID: r.ID, State: PostCreated,
-		Title: r.Title, Description: r.Description, PlayID: r.PlayID, CreatedAt: m.now, ModifiedAt: m.now, Sequence: 1,
+		Title: r.Title, Description: r.Description, PlayID: r.PlayID,
+		RecordFrom: r.RecordFrom, RecordTo: r.RecordTo, CreatedAt: m.now, ModifiedAt: m.now, Sequence: 1, Revision: 1,
 	}
 }
 

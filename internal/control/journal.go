@@ -115,8 +115,12 @@ func (s *Service) notices(out broadcast.Outcome, now time.Time) []Notice {
 			if t.On == broadcast.OnCreate {
 				n.Type = "video_room.created"
 			}
+		case broadcast.PostMachine: // not of a step: postNotices
 		}
 		list = append(list, n)
+	}
+	if out.Post != nil {
+		list = append(list, s.postNotice(*out.Post, now))
 	}
 	return list
 }

@@ -97,16 +97,32 @@ type Notice struct {
 	Sequence  uint64
 	Type      string // video_room.live, stream_key.state_changed, …
 	At        time.Time
-	// Room and Key are the resource after the transition; one of them is set.
+	// Room and Key are the resource after the transition; one of the three is set.
 	Room *broadcast.VideoRoom `json:",omitempty"`
 	Key  *broadcast.StreamKey `json:",omitempty"`
+	Post *broadcast.VideoPost `json:",omitempty"`
 }
 
 // JobKind names what a job does.
 type JobKind string
 
-// JobClose closes the live playlists of an ended show.
-const JobClose JobKind = "CLOSE"
+// The kinds of job.
+const (
+	// JobClose closes the live playlists of an ended show.
+	JobClose JobKind = "CLOSE"
+	// JobArchive makes a post playable over the live segments.
+	JobArchive JobKind = "ARCHIVE"
+	// JobDiscard deletes the live media of a show.
+	JobDiscard JobKind = "DISCARD"
+	// JobDelete deletes all objects of a deleted post.
+	JobDelete JobKind = "DELETE_POST"
+	// JobExpire deletes the live segments that a processed post needs no more.
+	JobExpire JobKind = "EXPIRE_LIVE"
+	// JobSource makes the original of a post, one MP4.
+	JobSource JobKind = "SOURCE"
+	// JobTranscode makes the renditions and pictures of a post.
+	JobTranscode JobKind = "TRANSCODE"
+)
 
 // Job is work that a step leaves behind, done at least once.
 type Job struct {
@@ -114,6 +130,7 @@ type Job struct {
 	Kind   JobKind
 	RoomID broadcast.RoomID
 	PlayID broadcast.PlayID
+	PostID broadcast.PostID
 	// Attempts counts the failures so far; DueAt is when it is tried next.
 	Attempts int
 	DueAt    time.Time

@@ -29,13 +29,15 @@ type URLs struct {
 	RTMP string // rtmp://127.0.0.1:1935: base of ingest and RTMP play
 }
 
-// Options are what a Service needs; all but Log and Wait are required.
+// Options are what a Service needs; all but Transcoder, Log and Wait are required.
 type Options struct {
 	Store   Store
 	Objects Objects
 	IDs     IDs
 	Now     func() time.Time
 	URLs    URLs
+	// Transcoder makes files of recordings; nil = recordings stay as they are.
+	Transcoder Transcoder
 	// Log is slog's default when nil.
 	Log *slog.Logger
 	// Wait pauses between two tries; nil waits on the real clock.
@@ -159,11 +161,12 @@ func bump(out *broadcast.Outcome, c Changes) {
 
 func (c Changes) empty() bool {
 	return len(c.Keys)+len(c.Rooms)+len(c.Leases)+len(c.Posts)+len(c.Strings)+len(c.Members)+
-		len(c.DeleteMembers)+len(c.DeleteKeys)+len(c.DeleteRooms)+len(c.Journal)+len(c.Apps)+len(c.APIKeys) == 0
+		len(c.DeleteMembers)+len(c.DeleteKeys)+len(c.DeleteRooms)+len(c.DeletePosts)+len(c.Journal)+len(c.Apps)+
+		len(c.APIKeys)+len(c.Jobs) == 0
 }
 
 // changes is the one transaction of a step: key, room, lease, post, journal,
-// notices and the job that closes the show.
+// notices and the jobs of a show's end.
 func (s *Service) changes(who Actor, before broadcast.State, out broadcast.Outcome, in broadcast.Input, now time.Time) Changes {
 	c := Changes{ID: s.IDs.New("tx")}
 	if out.KeyChanged {
@@ -179,9 +182,7 @@ func (s *Service) changes(who Actor, before broadcast.State, out broadcast.Outco
 		c.Posts = append(c.Posts, *out.Post)
 	}
 	if out.Room != nil && out.RoomChanged && before.Room.State.Carried() && !out.Room.State.Carried() {
-		c.Jobs = append(c.Jobs, Job{
-			ID: s.IDs.New("job"), Kind: JobClose, RoomID: out.Room.ID, PlayID: out.Room.PlayID, DueAt: now,
-		})
+		c.Jobs = s.endJobs(*out.Room, now)
 	}
 	c.Journal = s.entries(who, before, out, in, now)
 	c.Notices = s.notices(out, now)

@@ -423,7 +423,7 @@ func TestDisconnectThenEndKeepsTheString(t *testing.T) {
 	}
 	jobs, err := w.db.DueJobs(t.Context(), w.clock.now(), 10)
 	w.no(err)
-	if len(jobs) != 1 || jobs[0].RoomID != id {
+	if len(jobs) != 2 || jobs[0].Kind != control.JobClose || jobs[1].Kind != control.JobArchive || jobs[1].RoomID != id || jobs[1].PostID != v.Room.PostID {
 		t.Fatalf("jobs %+v", jobs)
 	}
 }

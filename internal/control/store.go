@@ -32,6 +32,7 @@ type Changes struct {
 	// lease stays, closed.
 	DeleteKeys  []broadcast.StreamKey
 	DeleteRooms []broadcast.VideoRoom
+	DeletePosts []broadcast.VideoPost
 }
 
 // LeaseWrite replaces a lease where its stored epoch is still IfEpoch. A
@@ -65,6 +66,13 @@ type RoomFilter struct {
 	State    broadcast.RoomState
 }
 
+// PostFilter narrows a list of video posts; zero fields do not.
+type PostFilter struct {
+	AppID    broadcast.AppID // "" = all apps: operators only
+	MemberID broadcast.MemberID
+	State    broadcast.PostState
+}
+
 // KeyFilter narrows a list of stream keys; zero fields do not.
 type KeyFilter struct {
 	AppID broadcast.AppID // "" = all apps: operators only
@@ -90,6 +98,8 @@ type Store interface {
 	Room(ctx context.Context, id broadcast.RoomID) (broadcast.VideoRoom, error)
 	Rooms(ctx context.Context, f RoomFilter, p Page) (List[broadcast.VideoRoom], error)
 	Post(ctx context.Context, id broadcast.PostID) (broadcast.VideoPost, error)
+	// Posts lists video posts, by id.
+	Posts(ctx context.Context, f PostFilter, p Page) (List[broadcast.VideoPost], error)
 	// Journal is ordered by Version, then ID, and ascends unless the page says
 	// otherwise by Ascending = false.
 	Journal(ctx context.Context, aggregate string, p Page) (List[JournalEntry], error)

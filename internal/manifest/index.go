@@ -41,16 +41,16 @@ type IndexSegment struct {
 type IndexTrack struct {
 	Name string `json:"name"`
 	// Kind is 0 in objects of an early form: the codecs tell it.
-	Kind         media.Kind `json:"kind,omitempty"`
-	Codecs       string     `json:"codecs"`
-	WidthPixels  int        `json:"w,omitempty"`
-	HeightPixels int        `json:"h,omitempty"`
-	SampleRateHz int        `json:"rate,omitempty"`
-	Channels     int        `json:"ch,omitempty"`
-	Timescale    uint32     `json:"timescale"`
-	PTS       media.Ticks `json:"pts"`
-	Duration  media.Ticks `json:"duration"`
-	SizeBytes int64       `json:"sizeBytes"`
+	Kind         media.Kind  `json:"kind,omitempty"`
+	Codecs       string      `json:"codecs"`
+	WidthPixels  int         `json:"w,omitempty"`
+	HeightPixels int         `json:"h,omitempty"`
+	SampleRateHz int         `json:"rate,omitempty"`
+	Channels     int         `json:"ch,omitempty"`
+	Timescale    uint32      `json:"timescale"`
+	PTS          media.Ticks `json:"pts"`
+	Duration     media.Ticks `json:"duration"`
+	SizeBytes    int64       `json:"sizeBytes"`
 }
 
 // IndexDue says whether the next index object can be written: all of its

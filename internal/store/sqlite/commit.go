@@ -111,7 +111,7 @@ func (d *DB) saveShows(ctx context.Context, tx *sql.Tx, c *control.Changes) erro
 	for _, p := range c.Posts {
 		v := p.Version
 		p.Version++
-		if err := d.put.posts.save(ctx, tx, p.ID, v, p, p.AppID); err != nil {
+		if err := d.put.posts.save(ctx, tx, p.ID, v, p, p.AppID, p.MemberID, p.State); err != nil {
 			return err
 		}
 	}
@@ -198,6 +198,11 @@ func (d *DB) saveTrail(ctx context.Context, tx *sql.Tx, c *control.Changes) erro
 func (d *DB) remove(ctx context.Context, tx *sql.Tx, c *control.Changes) error {
 	for _, r := range c.DeleteRooms {
 		if err := d.put.rooms.remove(ctx, tx, r.ID, r.Version); err != nil {
+			return err
+		}
+	}
+	for _, p := range c.DeletePosts {
+		if err := d.put.posts.remove(ctx, tx, p.ID, p.Version); err != nil {
 			return err
 		}
 	}

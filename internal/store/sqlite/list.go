@@ -158,6 +158,18 @@ func (d *DB) Rooms(ctx context.Context, f control.RoomFilter, p control.Page) (c
 	return l.read(ctx, d, p)
 }
 
+// Posts lists video posts.
+func (d *DB) Posts(ctx context.Context, f control.PostFilter, p control.Page) (control.List[broadcast.VideoPost], error) {
+	l := listing[broadcast.VideoPost]{
+		table: "posts", order: []string{"id"},
+		place: func(p broadcast.VideoPost) []any { return []any{p.ID} },
+	}
+	l.filter("app_id", string(f.AppID))
+	l.filter("member_id", string(f.MemberID))
+	l.filter("state", string(f.State))
+	return l.read(ctx, d, p)
+}
+
 // LiveRooms lists the rooms that keys carry, oldest go-live first whatever the
 // page says.
 func (d *DB) LiveRooms(ctx context.Context, p control.Page) (control.List[broadcast.VideoRoom], error) {

@@ -47,7 +47,7 @@ func (d *DB) prepare(ctx context.Context) error {
 		{&d.put.members, "members", "app_id app_user_id"},
 		{&d.put.keys, "keys", "app_id member_id state fence_epoch fence_seq"},
 		{&d.put.rooms, "rooms", "app_id member_id state live_at"},
-		{&d.put.posts, "posts", "app_id"},
+		{&d.put.posts, "posts", "app_id member_id state"},
 	} {
 		if err := d.prepareTable(ctx, t.to, t.name, strings.Fields(t.cols)); err != nil {
 			return err
@@ -87,7 +87,8 @@ func (d *DB) prepareTable(ctx context.Context, t *table, name string, cols []str
 	t.name = name
 	all := append(append([]string{"doc"}, cols...), "id")
 	marks := strings.TrimSuffix(strings.Repeat("?, ", len(all)), ", ")
-	insert := "INSERT INTO " + name + " (" + strings.Join(all, ", ") + ", version) VALUES (" + marks + ", 1)"
+	insert := "INSERT INTO " + name + " (" + strings.Join(all, ", ") + ", version) VALUES (" + marks + ", 1)" //nolint:gosec // names of this file's own tables
+	//nolint:gosec // names of this file's own tables
 	update := "UPDATE " + name + " SET " + strings.Join(all[:len(all)-1], " = ?, ") +
 		" = ?, version = version + 1 WHERE id = ? AND version = ?"
 	if t.insert, err = d.writer.PrepareContext(ctx, insert); err != nil {
@@ -96,7 +97,7 @@ func (d *DB) prepareTable(ctx context.Context, t *table, name string, cols []str
 	if t.update, err = d.writer.PrepareContext(ctx, update); err != nil {
 		return mapError(err)
 	}
-	t.delete, err = d.writer.PrepareContext(ctx, "DELETE FROM "+name+" WHERE id = ? AND version = ?")
+	t.delete, err = d.writer.PrepareContext(ctx, "DELETE FROM "+name+" WHERE id = ? AND version = ?") //nolint:gosec // a name of this file's own
 	return mapError(err)
 }
 

@@ -51,6 +51,7 @@ func Run(t *testing.T, open Open) {
 		"a new key string takes the old one's place":       replaceString,
 		"a deleted member takes its key along":             deleteMember,
 		"a deleted room is gone":                           deleteRoom,
+		"posts are listed and deleted":                     posts,
 		"a publisher is found by the hash":                 findPublisher,
 		"a lease is taken once":                            takeLease,
 		"a silent holder is taken over":                    takeOver,

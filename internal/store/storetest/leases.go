@@ -154,7 +154,7 @@ func takeRace(f *fixture) {
 	var wg sync.WaitGroup
 	for i := range 16 {
 		wg.Go(func() {
-			session := broadcast.SessionID(rune('a' + i))
+			session := broadcast.SessionID(rune('a' + i)) //nolint:gosec // a letter
 			_, err := f.leases.TakeLease(f.ctx, u.key.ID, conditionOf(u.lease), broadcast.Holder{Session: session}, broadcast.Progress{})
 			if err == nil {
 				won.Add(1)

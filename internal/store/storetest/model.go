@@ -47,7 +47,7 @@ func (m *plain) commit(t *rapid.T) {
 		k := key
 		k.Sequence++
 		if rapid.IntRange(0, 4).Draw(t, "stale key") == 0 {
-			k.Version += uint64(rapid.IntRange(1, 2).Draw(t, "by"))
+			k.Version += rapid.Uint64Range(1, 2).Draw(t, "by")
 			valid = false
 		}
 		c.Keys = append(c.Keys, k)

@@ -23,9 +23,9 @@ func fill(v reflect.Value, n *int) {
 	case v.CanInt():
 		v.SetInt(int64(*n))
 	case v.CanUint() && v.Kind() != reflect.Uint8:
-		v.SetUint(uint64(*n))
+		v.SetUint(uint64(*n)) //nolint:gosec // counts up from 1
 	case v.Kind() == reflect.Uint8:
-		v.SetUint(uint64(*n % 256))
+		v.SetUint(uint64(*n % 256)) //nolint:gosec // less than 256
 	case v.CanFloat():
 		v.SetFloat(float64(*n) + 0.25)
 	case v.Kind() == reflect.Bool:

@@ -123,7 +123,8 @@ func (d *DB) saveLeases(ctx context.Context, tx *sql.Tx, c *control.Changes) err
 		stmt := d.write.newLease
 		if !w.New {
 			stored, err := d.readLease(ctx, tx, w.Lease.KeyID)
-			if errors.Is(err, control.ErrNotFound) || err == nil && stored.Epoch != w.IfEpoch {
+			risen := w.IfRenewals != nil && stored.Renewals != *w.IfRenewals
+			if errors.Is(err, control.ErrNotFound) || err == nil && (stored.Epoch != w.IfEpoch || risen) {
 				err = fmt.Errorf("write lease %s where the epoch is %d: %w", w.Lease.KeyID, w.IfEpoch, control.ErrConflict)
 			}
 			if err != nil {
@@ -206,6 +207,11 @@ func (d *DB) remove(ctx context.Context, tx *sql.Tx, c *control.Changes) error {
 			return err
 		}
 	}
+	for _, k := range c.DeleteKeys { // its string and hash go with it
+		if err := d.put.keys.remove(ctx, tx, k.ID, k.Version); err != nil {
+			return err
+		}
+	}
 	for _, m := range c.DeleteMembers {
 		if err := d.put.members.remove(ctx, tx, m.ID, m.Version); err != nil {
 			return err
@@ -223,6 +229,9 @@ func (d *DB) watch(ctx context.Context, tx *sql.Tx, c *control.Changes) error {
 	}
 	for _, w := range c.Leases {
 		ids = append(ids, w.Lease.KeyID)
+	}
+	for _, k := range c.DeleteKeys {
+		ids = append(ids, k.ID)
 	}
 	for _, m := range c.DeleteMembers {
 		ids = append(ids, m.KeyID)

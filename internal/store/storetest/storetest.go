@@ -59,6 +59,8 @@ func Run(t *testing.T, open Open) {
 		"only the holder renews and releases":              renewRelease,
 		"many take, one holds":                             takeRace,
 		"lease writes look at the epoch, not at renewals":  leaseWrites,
+		"a lease that was renewed is not buried":           buriedLease,
+		"a key is deleted at the version that was read":    deleteKey,
 		"held leases are listed until the key shows it":    heldLeases,
 		"held leases come in pages":                        heldPages,
 		"pages neither skip nor repeat":                    pages,

@@ -28,13 +28,23 @@ func (s *Service) Consume(ctx context.Context, q Queue) {
 		}
 		var all sync.WaitGroup
 		for _, d := range list {
-			all.Go(func() { s.consume(ctx, q, d) })
+			all.Go(func() { s.HandleDelivery(ctx, q, d) })
 		}
 		all.Wait()
 	}
 }
 
-func (s *Service) consume(ctx context.Context, q Queue, d Delivery) {
+// Deliveries is what a consumer needs of a queue: it acknowledges what is
+// applied and returns what is not.
+type Deliveries interface {
+	Ack(ctx context.Context, d Delivery) error
+	Return(ctx context.Context, d Delivery, delay time.Duration) error
+}
+
+// HandleDelivery applies one event and settles its delivery: acknowledged when
+// there is nothing left to do, returned when it has to come again. It ends
+// what it began, whatever becomes of ctx.
+func (s *Service) HandleDelivery(ctx context.Context, q Deliveries, d Delivery) {
 	ctx = context.WithoutCancel(ctx) // what was begun is finished
 	e, err := DecodeEvent(d.Body)
 	if err == nil {

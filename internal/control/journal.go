@@ -95,7 +95,8 @@ func inputName(in broadcast.Input) string {
 	return "unknown"
 }
 
-// notices tells customers of each transition, once, in its own order.
+// notices tells customers of each transition, once, in its own order, with the
+// resource as it was after that transition: one step may take several.
 func (s *Service) notices(out broadcast.Outcome, now time.Time) []Notice {
 	var list []Notice
 	for _, t := range out.Transitions {
@@ -106,9 +107,14 @@ func (s *Service) notices(out broadcast.Outcome, now time.Time) []Notice {
 		switch t.Machine {
 		case broadcast.KeyMachine:
 			key := out.Key
+			key.State, key.Sequence = broadcast.KeyState(t.To), t.Sequence
 			n.Aggregate, n.Type, n.Key = string(key.ID), "stream_key.state_changed", &key
 		case broadcast.RoomMachine:
 			room := *out.Room
+			room.State, room.Sequence = broadcast.RoomState(t.To), t.Sequence
+			if room.State == broadcast.RoomLiveInactive && room.DroppedAt == nil {
+				room.DroppedAt = &now // it was, between two transitions of one step
+			}
 			n.Aggregate, n.Room = string(room.ID), &room
 			n.AppID, n.MemberID = room.AppID, room.MemberID
 			n.Type = "video_room." + strings.ToLower(t.To)

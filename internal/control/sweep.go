@@ -100,6 +100,11 @@ func (w *Sweeper) lease(ctx context.Context, l broadcast.Lease, sight *sighting)
 	if l.Holder != nil && (now.Sub(sight.stands) >= deadAfter || w.Alive != nil && !w.Alive(l.Holder.Worker)) {
 		return w.bury(ctx, l)
 	}
+	if l.Holder == nil && l.Phase == "" {
+		// Taken and given back without a word. It was taken from somebody
+		// perhaps, whose own end nobody else tells.
+		l.Phase = broadcast.Stopped
+	}
 	if l.Phase == "" || sight.shown || now.Sub(sight.told) < lagAfter {
 		return nil
 	}

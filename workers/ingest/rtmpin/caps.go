@@ -13,7 +13,7 @@ func (s *Server) enter(g *guard) (reason string) {
 	switch {
 	case s.stopped:
 		return "shutting down"
-	case len(s.guards) >= s.opts.MaxConns:
+	case len(s.guards)-s.viewers >= s.opts.MaxConns:
 		return "too many connections"
 	case g.counted && s.early[g.addr] >= s.opts.MaxEarlyPerAddress:
 		return "too many connections of one address"
@@ -33,10 +33,21 @@ func (s *Server) admitted(g *guard) {
 	s.uncount(g)
 }
 
+// watching takes an admitted viewer off the counts.
+func (s *Server) watching(g *guard) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.uncount(g)
+	s.viewers++
+}
+
 func (s *Server) leave(g *guard) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.uncount(g)
+	if g.viewer != nil {
+		s.viewers--
+	}
 	delete(s.guards, g)
 }
 

@@ -18,18 +18,21 @@ const lastWords = time.Second
 func (g *guard) serve() {
 	began := g.srv.opts.Now()
 	g.runLal()
+	if g.viewer != nil {
+		g.watch()
+	}
 	close(g.readDone)
 	cause, err := g.outcome()
 	if g.pub != nil {
 		g.finishPublisher(cause, err)
 	}
 	g.farewell.Wait()
-	reason := "unpublished"
+	reason := "left"
 	if err != nil {
 		reason = err.Error()
 	}
 	g.srv.opts.Logger.Info("rtmp connection ended",
-		"remote", g.raw.RemoteAddr().String(), "published", g.pub != nil,
+		"remote", g.raw.RemoteAddr().String(), "published", g.pub != nil, "played", g.viewer != nil,
 		"cause", cause.String(), "reason", reason, "duration", g.srv.opts.Now().Sub(began),
 		"bytes", g.received, "messages", g.messages)
 }
@@ -45,6 +48,9 @@ func (g *guard) runLal() {
 		_ = session.Dispose() // frees lal's goroutine; the guard's Close cannot fail
 	}()
 	err := session.RunLoop()
+	if g.viewer != nil {
+		return // the guard goes on alone
+	}
 	g.end(EndProtocol, fmt.Errorf("rtmp session: %w", err), nil) // where the guard has not said more
 }
 
@@ -83,6 +89,10 @@ func (g *guard) conclude(cause EndCause, err error, status *Reject) {
 	}
 	g.ended, g.cause, g.err = true, cause, err
 	g.wake()
+	if g.viewer != nil && !g.silent {
+		_ = g.raw.Close() // the viewer may be in the middle of a message
+		return
+	}
 	switch {
 	case status != nil && g.greeted:
 		words := statusMessage(*status, g.chunkSize)

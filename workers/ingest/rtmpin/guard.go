@@ -37,6 +37,7 @@ type guard struct {
 	connected     bool
 	asked         bool
 	pub           Publisher
+	viewer        Viewer       // set once play is granted: lal is out then
 	last          *chunkStream // the media or data message that lal completes now
 	messages      uint64
 
@@ -46,6 +47,7 @@ type guard struct {
 	err       error
 	greeted   bool // the handshake is over: the peer understands a status
 	chunkSize int  // that the peer expects of us
+	silent    bool // the viewer has written its last
 
 	wmu      sync.Mutex // one writer of raw at a time; guards muted
 	muted    bool       // the last word was said
@@ -76,6 +78,9 @@ func (g *guard) Read(p []byte) (int, error) {
 		if g.hasEnded() {
 			return 0, net.ErrClosed
 		}
+		if g.viewer != nil {
+			return 0, errPlaying
+		}
 		var n int
 		var err error
 		if g.handshake > 0 {
@@ -89,6 +94,9 @@ func (g *guard) Read(p []byte) (int, error) {
 		}
 		if n > 0 || len(p) == 0 {
 			return n, nil
+		}
+		if g.viewer != nil {
+			continue
 		}
 		if err := g.fill(); err != nil {
 			return 0, err
@@ -133,7 +141,7 @@ func (g *guard) passChunks(p []byte) (n int, err error) {
 		} else if err := g.message(done); err != nil {
 			return 0, err
 		}
-		if g.hasEnded() || n > 0 && len(g.parse.emit) == 0 {
+		if g.hasEnded() || g.viewer != nil || n > 0 && len(g.parse.emit) == 0 {
 			return n, nil
 		}
 	}
@@ -148,7 +156,9 @@ func (g *guard) fill() error {
 	}
 	before := g.srv.opts.Now()
 	deadline := g.deadline
-	if g.parse.published {
+	if g.viewer != nil {
+		deadline = time.Time{} // players are silent
+	} else if g.parse.published {
 		deadline = before.Add(g.srv.opts.IdleTimeout - g.waited)
 	}
 	if g.readErr == nil {
@@ -181,7 +191,7 @@ func (g *guard) lossReason() error {
 	case isTimeout(g.readErr) && g.parse.published:
 		return errors.New("no audio or video for " + g.srv.opts.IdleTimeout.String())
 	case isTimeout(g.readErr):
-		return errors.New("no publish within " + g.srv.opts.EarlyTimeout.String())
+		return errors.New("no publish or play within " + g.srv.opts.EarlyTimeout.String())
 	case errors.Is(g.readErr, io.EOF):
 		return errors.New("closed by the peer")
 	}

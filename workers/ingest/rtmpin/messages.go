@@ -123,9 +123,7 @@ func (g *guard) command(m *chunkStream, body []byte) error {
 		if err := g.mayAsk(c.Name); err != nil {
 			return err
 		}
-		// The seam of RTMP playback: admit a viewer here as publish does.
-		reason := "playback over RTMP is not available yet"
-		g.end(EndProtocol, errors.New(reason), &Reject{Code: codePlayNotFound, Description: reason})
+		g.play(c.Argument)
 	case "deleteStream", "closeStream", "FCUnpublish":
 		if g.parse.published {
 			g.end(EndUnpublish, nil, nil)

@@ -15,7 +15,7 @@ import (
 // only once it is granted, and answers it with NetStream.Publish.Start.
 func (g *guard) publish(m *chunkStream, req PublishRequest) {
 	req.Software, req.Remote = g.software, g.raw.RemoteAddr()
-	pub, err := g.ask(req)
+	pub, err := g.askPublish(req)
 	if err != nil {
 		reject := &Reject{Code: codeFailed, Description: "publishing is not possible at the moment, please try again"}
 		_ = errors.As(err, &reject)
@@ -33,19 +33,30 @@ func (g *guard) publish(m *chunkStream, req PublishRequest) {
 	}
 }
 
-// ask calls the handler while another goroutine watches the peer, so that the
-// context ends with the connection. What the peer sends early is kept, as far
-// as the buffer reaches.
-func (g *guard) ask(req PublishRequest) (pub Publisher, err error) {
+func (g *guard) askPublish(req PublishRequest) (pub Publisher, err error) {
 	if req.StreamKey == "" {
 		return nil, &Reject{Code: codeBadName, Description: "the stream key is missing"}
 	}
+	err = g.ask(func(ctx context.Context) (err error) {
+		pub, err = g.srv.handler.Publish(ctx, req, g)
+		if err == nil && pub == nil {
+			err = errors.New("handler returned no publisher")
+		}
+		return err
+	})
+	return pub, err
+}
+
+// ask asks a handler while another goroutine watches the peer, so that the
+// context ends with the connection. What the peer sends early is kept, as far
+// as the buffer reaches.
+func (g *guard) ask(handler func(context.Context) error) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), g.srv.opts.PublishTimeout)
 	defer cancel()
 	g.w = copy(g.buf, g.buf[g.r:g.w])
 	g.r = 0
 	if !g.arm(g.srv.opts.Now().Add(2 * g.srv.opts.PublishTimeout)) {
-		return nil, errors.New("connection ended")
+		return errors.New("connection ended")
 	}
 	asking, watched := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -69,14 +80,10 @@ func (g *guard) ask(req PublishRequest) (pub Publisher, err error) {
 		g.wake()
 		<-watched
 		if p := recover(); p != nil {
-			pub, err = nil, g.panicked(p)
+			err = g.panicked(p)
 		}
 	}()
-	pub, err = g.srv.handler.Publish(ctx, req, g)
-	if err == nil && pub == nil {
-		err = errors.New("handler returned no publisher")
-	}
-	return pub, err
+	return handler(ctx)
 }
 
 // OnRtmpConnect is lal's; the guard has read connect itself.
@@ -88,7 +95,7 @@ func (g *guard) OnNewRtmpPubSession(s *rtmp.ServerSession) error {
 	return nil
 }
 
-// OnNewRtmpSubSession is lal's; no play gets that far.
+// OnNewRtmpSubSession is lal's; no play gets to it.
 func (g *guard) OnNewRtmpSubSession(*rtmp.ServerSession) error {
 	return errors.New("play is not available")
 }

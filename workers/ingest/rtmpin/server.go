@@ -29,7 +29,10 @@ type Options struct {
 	IdleTimeout time.Duration
 	// WriteTimeout bounds every single write; default 5 s.
 	WriteTimeout time.Duration
-	// MaxConns bounds all connections; default 1024.
+	// Player admits viewers; nil = play is refused. Admitted ones count for its
+	// own limits, not for MaxConns.
+	Player Player
+	// MaxConns bounds all connections but admitted viewers; default 1024.
 	MaxConns int
 	// MaxEarlyPerAddress bounds one address's connections that are not
 	// admitted yet (IPv6: one /64 is one address); default 32. Admitted
@@ -40,7 +43,7 @@ type Options struct {
 	LoadBalancers []netip.Prefix
 }
 
-// Server accepts RTMP publishers. Safe for concurrent use.
+// Server accepts RTMP publishers and viewers. Safe for concurrent use.
 type Server struct {
 	opts    Options
 	handler Handler
@@ -49,6 +52,7 @@ type Server struct {
 	stopped   bool
 	listeners map[net.Listener]struct{}
 	guards    map[*guard]struct{}
+	viewers   int // of the guards
 	early     map[netip.Addr]int
 	refused   int       // since the last log line about it
 	refusedAt time.Time // of that line

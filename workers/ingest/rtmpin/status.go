@@ -11,6 +11,7 @@ const (
 	codeBadName        = "NetStream.Publish.BadName"
 	codeFailed         = "NetStream.Publish.Failed"
 	codePlayNotFound   = "NetStream.Play.StreamNotFound"
+	codePlayFailed     = "NetStream.Play.Failed"
 	codeConnectRefused = "NetConnection.Connect.Rejected"
 	codeShutdown       = "NetConnection.Connect.AppShutdown"
 )
@@ -18,10 +19,14 @@ const (
 // statusMessage is an onStatus of level error, chunked for a peer that still
 // expects chunks of chunkSize.
 func statusMessage(r Reject, chunkSize int) []byte {
+	return onStatus("error", r.Code, r.Description, chunkSize)
+}
+
+func onStatus(level, code, description string, chunkSize int) []byte {
 	body := appendAMFString(nil, "onStatus")
 	body = append(body, amfNumber, 0, 0, 0, 0, 0, 0, 0, 0, amfNull, amfObject)
 	for _, pair := range [][2]string{
-		{"level", "error"}, {"code", r.Code}, {"description", r.Description},
+		{"level", level}, {"code", code}, {"description", description},
 	} {
 		body = appendAMFText(body, pair[0])
 		body = appendAMFString(body, pair[1])

@@ -98,6 +98,38 @@ type Publisher interface {
 	End(cause EndCause, err error)
 }
 
+// PlayRequest is a play command as it came, held until it is answered.
+type PlayRequest struct {
+	App string // connect's app without query
+	// Name is the playing name without query: a play id, if it is known.
+	Name   string
+	Remote net.Addr
+}
+
+// Player admits viewers. Play is called with the play command still
+// unanswered; see Handler for errors and time. A viewer that is admitted is
+// started, or else cancelled.
+type Player interface {
+	Play(ctx context.Context, req PlayRequest) (Viewer, error)
+}
+
+// Viewer is an admitted viewer.
+type Viewer interface {
+	// Start hands the connection's sending side over: NetStream.Play.Start and
+	// Set Chunk Size (PlayChunkSize) have been sent, and nobody but the Viewer
+	// writes from now on. It returns at once. done is called once, at the end:
+	// nothing is written any more. With a Reject, which needs an unfinished
+	// message not to be there, the peer is told why; the connection is closed.
+	Start(conn net.Conn, done func(*Reject))
+	// Leave says that the peer is gone or is being closed. done still comes.
+	Leave()
+	// Cancel takes Play back; instead of Start.
+	Cancel()
+}
+
+// PlayChunkSize is the chunk size that viewers are told.
+const PlayChunkSize = 60_000
+
 // Handler admits publishers. Publish is called with the publish command still
 // unanswered and may take up to 8 s; only that one connection waits. A
 // *Reject is sent to the peer; any other error becomes a generic refusal.

@@ -99,6 +99,8 @@ func conflictTitle(code broadcast.Code) (string, bool) {
 		return "The video room is not LIVE_INACTIVE", true
 	case broadcast.CodeRoomNotLive:
 		return "The video room is not live", true
+	case broadcast.CodePostNotFailed:
+		return "The video post is in no FAILED state", true
 	case broadcast.CodeRoomIsLive:
 		return "The video room is live", true
 	case broadcast.CodeKeyNotActive:

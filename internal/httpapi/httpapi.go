@@ -77,6 +77,7 @@ func newAPI(o Options) *api {
 	a.registerMembers()
 	a.registerStreamKeys()
 	a.registerVideoRooms()
+	a.registerVideoPosts()
 	a.registerAdmin()
 	finish(a.huma.OpenAPI())
 	return a

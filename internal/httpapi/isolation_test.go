@@ -10,6 +10,7 @@ import (
 func TestNobodyReachesAnotherAppsThings(t *testing.T) {
 	w := newWorld(t)
 	w.login(w.acme, "kim")
+	post := w.recorded(w.acme, "kim")
 	key, room := w.keyOf(w.acme, "kim").text("id"), w.newRoom(w.acme)
 	before := w.everything("kim", room)
 
@@ -19,7 +20,7 @@ func TestNobodyReachesAnotherAppsThings(t *testing.T) {
 	bodies := map[string]string{
 		"updateMember": `{"appUserName":"x"}`, "updateStreamKey": `{"outputMode":"RTMP"}`, "updateVideoRoom": `{"title":"x"}`,
 		"ownUpdateVideoRoom": `{"title":"x","customData":{"a":"b"}}`, "forceTerminateStreamKey": `{"recording":"discard"}`,
-		"endVideoRoom": `{"force":true}`, "ownEndVideoRoom": `{"force":true}`,
+		"updateVideoPost": `{"title":"x"}`, "endVideoRoom": `{"force":true}`, "ownEndVideoRoom": `{"force":true}`,
 	}
 	walked := 0
 	for pattern, op := range w.ops {
@@ -30,6 +31,9 @@ func TestNobodyReachesAnotherAppsThings(t *testing.T) {
 		id := room
 		if strings.Contains(path, "stream-keys") {
 			id = key
+		}
+		if strings.Contains(path, "video-posts") {
+			id = post
 		}
 		path = strings.NewReplacer("{id}", id, "{appUserId}", "kim").Replace(path)
 		auths := []string{other.basic()}
@@ -50,8 +54,9 @@ func TestNobodyReachesAnotherAppsThings(t *testing.T) {
 	for target, auth := range map[string]string{
 		"/v2/apps/me/members?limit=100": other.basic(), "/v2/apps/me/stream-keys": other.basic(), "/v2/apps/me/video-rooms": other.basic(),
 		"/v2/members/me/video-rooms": stranger, "/v2/members/me/video-rooms?limit=5": sibling,
+		"/v2/apps/me/video-posts": other.basic(), "/v2/members/me/video-posts": sibling,
 	} {
-		if a := w.ok(w.send("GET", target, auth, "")); strings.Contains(a.raw, room) || strings.Contains(a.raw, key) || strings.Contains(a.raw, `"kim"`) {
+		if a := w.ok(w.send("GET", target, auth, "")); strings.Contains(a.raw, room) || strings.Contains(a.raw, post) || strings.Contains(a.raw, key) || strings.Contains(a.raw, `"kim"`) {
 			t.Errorf("%s shows another's: %s", target, a.raw)
 		}
 	}

@@ -26,6 +26,7 @@ func describe() huma.Config {
 		{Name: "Members", Description: "Server API: the app's users"},
 		{Name: "Stream keys", Description: "Server API: who may publish"},
 		{Name: "Video rooms", Description: "Server API: the shows"},
+		{Name: "Video posts", Description: "Server API: the recordings"},
 		{Name: "Client API", Description: "For a member's device"},
 		{Name: "Operator", Description: "For who runs the installation"},
 	}
@@ -82,7 +83,7 @@ func OpenAPI() ([]byte, error) {
 // broadcast and then of the transport.
 func codes() []broadcast.Code {
 	return []broadcast.Code{
-		broadcast.CodeRoomNotScheduled, broadcast.CodeRoomNotLiveInactive, broadcast.CodeRoomNotLive, broadcast.CodeRoomIsLive,
+		broadcast.CodeRoomNotScheduled, broadcast.CodeRoomNotLiveInactive, broadcast.CodeRoomNotLive, broadcast.CodeRoomIsLive, broadcast.CodePostNotFailed,
 		broadcast.CodeKeyNotActive, broadcast.CodeKeyBusy, broadcast.CodeKeyNotInactive, broadcast.CodeKeyNotInactiveLive,
 		broadcast.CodeMemberIsLive, broadcast.CodeAppNotFound, broadcast.CodeMemberNotFound, broadcast.CodeKeyNotFound,
 		broadcast.CodeRoomNotFound, broadcast.CodePostNotFound, broadcast.CodeProfileNotFound, broadcast.CodeInvalidCredentials,

@@ -50,6 +50,8 @@ func TestTheAPIIsTheOneOfTheContract(t *testing.T) {
 		/v2/apps/me/stream-keys/{id}/force-terminate:POST /v2/apps/me/stream-keys/{id}/disconnect:POST
 		/v2/apps/me/video-rooms:GET,POST /v2/apps/me/video-rooms/{id}:GET,PATCH,DELETE /v2/apps/me/video-rooms/{id}/start:POST
 		/v2/apps/me/video-rooms/{id}/end:POST /v2/apps/me/video-rooms/{id}/cancel:POST /v2/apps/me/video-rooms/{id}/journal:GET
+		/v2/apps/me/video-posts:GET /v2/apps/me/video-posts/{id}:GET,PATCH,DELETE /v2/apps/me/video-posts/{id}/retry:POST
+		/v2/members/me/video-posts:GET /v2/members/me/video-posts/{id}:GET
 		/v2/members/me:GET /v2/members/me/stream-key:GET,PATCH /v2/members/me/stream-key/reissue:POST
 		/v2/members/me/stream-key/disconnect:POST /v2/members/me/video-rooms:GET,POST /v2/members/me/video-rooms/{id}:GET,PATCH,DELETE
 		/v2/members/me/video-rooms/{id}/start:POST /v2/members/me/video-rooms/{id}/end:POST /v2/members/me/video-rooms/{id}/cancel:POST

@@ -16,6 +16,7 @@ type Service interface {
 	members
 	streamKeys
 	videoRooms
+	videoPosts
 }
 
 // callers turns credentials into callers; a wrong one is CodeInvalidCredentials.
@@ -66,4 +67,12 @@ type videoRooms interface {
 	DeleteRoom(ctx context.Context, c control.Caller, id broadcast.RoomID) error
 	Journal(ctx context.Context, c control.Caller, id broadcast.RoomID, p control.Page) (control.List[control.JournalEntry], error)
 	AllRooms(ctx context.Context, state broadcast.RoomState, p control.Page) (control.List[control.RoomView], error)
+}
+
+type videoPosts interface {
+	Post(ctx context.Context, c control.Caller, id broadcast.PostID) (control.PostView, error)
+	Posts(ctx context.Context, c control.Caller, state broadcast.PostState, appUserID string, p control.Page) (control.List[control.PostView], error)
+	UpdatePost(ctx context.Context, c control.Caller, id broadcast.PostID, p control.PostPatch) (control.PostView, error)
+	DeletePost(ctx context.Context, c control.Caller, id broadcast.PostID) error
+	RetryPost(ctx context.Context, c control.Caller, id broadcast.PostID) (control.PostView, error)
 }

@@ -32,6 +32,8 @@ const (
 	CodeRoomTypeUnavailable Code = "VIDEO_ROOM_TYPE_NOT_AVAILABLE"
 	CodeVersionMismatch     Code = "VERSION_MISMATCH"
 	CodeBusy                Code = "TRY_AGAIN" // lost five races in a row
+	// CodeIdempotencyKeyReused: another call has used the key.
+	CodeIdempotencyKeyReused Code = "IDEMPOTENCY_KEY_REUSED"
 	// CodeEventForbidden: the tables forbid an event that is newer than the
 	// fence. Never shown to callers: journalled, counted, acknowledged.
 	CodeEventForbidden Code = "EVENT_FORBIDDEN"

@@ -29,7 +29,8 @@ type URLs struct {
 	RTMP string // rtmp://127.0.0.1:1935: base of ingest and RTMP play
 }
 
-// Options are what a Service needs; all but Transcoder, Log and Wait are required.
+// Options are what a Service needs; all but Transcoder, Idempotency, Log and
+// Wait are required.
 type Options struct {
 	Store   Store
 	Objects Objects
@@ -38,6 +39,8 @@ type Options struct {
 	URLs    URLs
 	// Transcoder makes files of recordings; nil = recordings stay as they are.
 	Transcoder Transcoder
+	// Idempotency remembers calls; nil = calls with an Idempotency-Key are ErrUnavailable.
+	Idempotency Idempotency
 	// Log is slog's default when nil.
 	Log *slog.Logger
 	// Wait pauses between two tries; nil waits on the real clock.
@@ -56,6 +59,9 @@ func New(o Options) *Service {
 	}
 	if o.Wait == nil {
 		o.Wait = wait
+	}
+	if o.Idempotency != nil {
+		o.Store = onceStore{o.Store, o.Idempotency, o.Now}
 	}
 	return &Service{o}
 }

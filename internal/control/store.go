@@ -33,6 +33,9 @@ type Changes struct {
 	DeleteKeys  []broadcast.StreamKey
 	DeleteRooms []broadcast.VideoRoom
 	DeletePosts []broadcast.VideoPost
+	// Once must not exist yet, or have expired by their CreatedAt; else
+	// ErrConflict.
+	Once []OnceRecord
 }
 
 // LeaseWrite replaces a lease where its stored epoch is still IfEpoch. A

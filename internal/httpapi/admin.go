@@ -59,7 +59,7 @@ func adminEndpoint(id, method, path, summary, description string, codes ...broad
 		summary: summary, description: description, codes: codes,
 	}
 	if method == http.MethodPost {
-		e.body, e.status = true, http.StatusCreated
+		e.body, e.secret, e.status = true, true, http.StatusCreated
 	}
 	return e
 }

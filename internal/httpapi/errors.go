@@ -19,6 +19,8 @@ const (
 	codeRequestTimeout       broadcast.Code = "REQUEST_TIMEOUT"
 	codeBodyTooLarge         broadcast.Code = "BODY_TOO_LARGE"
 	codeUnsupportedMediaType broadcast.Code = "UNSUPPORTED_MEDIA_TYPE"
+	codeCallRunning          broadcast.Code = "CALL_STILL_RUNNING"
+	codeSecretShown          broadcast.Code = "SECRET_ALREADY_SHOWN"
 	codeInternal             broadcast.Code = "INTERNAL_ERROR"
 	codeUnavailable          broadcast.Code = "SERVICE_UNAVAILABLE"
 )
@@ -113,6 +115,10 @@ func conflictTitle(code broadcast.Code) (string, bool) {
 		return "The stream key is not INACTIVE_LIVE", true
 	case broadcast.CodeMemberIsLive:
 		return "The member is live", true
+	case codeCallRunning:
+		return "The same call is still running", true
+	case codeSecretShown:
+		return "The secret was shown already", true
 	default:
 		return "", false
 	}
@@ -126,6 +132,8 @@ func invalidTitle(code broadcast.Code) (string, bool) {
 		return "The appUserId has the wrong form", true
 	case broadcast.CodeCustomDataTooLarge:
 		return "The custom data are too large", true
+	case broadcast.CodeIdempotencyKeyReused:
+		return "The Idempotency-Key was used for another call", true
 	case broadcast.CodeInvalidCursor:
 		return "The cursor is invalid", true
 	case broadcast.CodeRoomTypeUnavailable:

@@ -36,6 +36,7 @@ type api struct {
 	tokens *tokens
 	mux    *http.ServeMux
 	huma   huma.API
+	calls  *underWay
 }
 
 // Huma's only way to be strict about names is a variable of its package.
@@ -69,7 +70,7 @@ func New(o Options) (http.Handler, error) {
 // a credential.
 func newAPI(o Options) *api {
 	strictCasing.Do(func() { huma.ValidateStrictCasing = true })
-	a := &api{Options: o, mux: http.NewServeMux()}
+	a := &api{Options: o, mux: http.NewServeMux(), calls: newUnderWay()}
 	config := describe()
 	config.Transformers = []huma.Transformer{a.asProblem}
 	a.huma = humago.New(a.mux, config)

@@ -69,16 +69,19 @@ func (a *api) registerStreamKeys() {
 		})
 	register(a, keyEndpoint(serverAPI, "forceTerminateStreamKey", http.MethodPost, "/stream-keys/{id}/force-terminate",
 		"End whatever the key carries", "Cuts the publisher, ends the room with force, gives the key a new string. recording says whether the recording is kept."),
-		func(ctx context.Context, c control.Caller, in *struct {
-			KeyPath
-			Body *termination
-		},
-		) (*one[StreamKey], error) {
+		func(ctx context.Context, c control.Caller, in *keyEnd) (*one[StreamKey], error) {
 			discard := in.Body != nil && in.Body.Recording == "discard"
 			return oneKey(a.Service.ForceTerminateKey(ctx, c, in.ID, discard))
-		})
+		}, movedKey[keyEnd](a))
 	registerKey[KeyPath, keyChange, keyCall](a, serverAPI, "", "/stream-keys/{id}")
 	registerKey[ownKey, ownKeyChange, ownKeyCall](a, clientAPI, "Own", "/stream-key")
+}
+
+// movedKey answers the key that a repeated call changed.
+func movedKey[I keyAt](a *api) replay[I, one[StreamKey]] {
+	return func(ctx context.Context, c control.Caller, in *I, _ control.OnceRecord) (*one[StreamKey], error) {
+		return oneKey(a.Service.Key(ctx, c, (*in).key()))
+	}
 }
 
 // keyAt says which key a request is about.
@@ -95,6 +98,10 @@ type (
 	keyCall struct {
 		KeyPath
 		Body *empty
+	}
+	keyEnd struct {
+		KeyPath
+		Body *termination
 	}
 	ownKeyCall struct {
 		ownKey
@@ -135,10 +142,10 @@ func registerKey[Get keyAt, Patch interface {
 		"Only while it is INACTIVE; the old string leads nowhere from the answer on.", broadcast.CodeKeyNotInactive),
 		func(ctx context.Context, c control.Caller, in *Post) (*one[StreamKey], error) {
 			return oneKey(a.Service.ReissueKey(ctx, c, (*in).key()))
-		})
+		}, movedKey[Post](a))
 	register(a, keyEndpoint(s, "disconnect"+who+"StreamKey", http.MethodPost, path+"/disconnect", "Cut the publisher",
 		"The publisher is refused for 30 seconds; the string stays. The way to end a running show without a new key: disconnect, then end."),
 		func(ctx context.Context, c control.Caller, in *Post) (*one[StreamKey], error) {
 			return oneKey(a.Service.DisconnectKey(ctx, c, (*in).key()))
-		})
+		}, movedKey[Post](a))
 }

@@ -70,10 +70,10 @@ func memberEndpoint(id, method, path, summary, description string, codes ...broa
 func (a *api) registerMembers() {
 	register(a, memberEndpoint("putMember", http.MethodPost, "/members",
 		"Create or update a member", "201 with a new member, whose stream key is made with it; 200 where the appUserId is known: fields that are given replace the stored ones.",
-		broadcast.CodeInvalidAppUserID, broadcast.CodeCustomDataTooLarge), a.putMember)
+		broadcast.CodeInvalidAppUserID, broadcast.CodeCustomDataTooLarge), a.putMember, a.memberAgain)
 	register(a, memberEndpoint("loginMember", http.MethodPost, "/members/login",
 		"Issue a member token", "Creates or updates the member like POST /members and answers a token for the client API, valid for 24 hours.",
-		broadcast.CodeInvalidAppUserID, broadcast.CodeCustomDataTooLarge), a.loginMember)
+		broadcast.CodeInvalidAppUserID, broadcast.CodeCustomDataTooLarge), a.loginMember, a.loginAgain)
 	register(a, memberEndpoint("listMembers", http.MethodGet, "/members", "List members", "Newest first.",
 		broadcast.CodeInvalidCursor),
 		func(ctx context.Context, c control.Caller, in *Page) (*listed[member], error) {
@@ -120,8 +120,26 @@ func (a *api) loginMember(ctx context.Context, c control.Caller, in *struct{ Bod
 	if err != nil {
 		return nil, err
 	}
+	return a.loggedIn(m)
+}
+
+func (a *api) loggedIn(m control.Member) (*struct{ Body login }, error) {
 	token, expires, err := a.tokens.issue(m.AppID, m.ID)
 	return &struct{ Body login }{login{token, "Bearer", timestamp{expires}, memberOf(m)}}, err
+}
+
+// loginAgain issues a token of its own: tokens are not stored.
+func (a *api) loginAgain(ctx context.Context, c control.Caller, in *struct{ Body memberPut }, _ control.OnceRecord) (*struct{ Body login }, error) {
+	m, err := a.Service.Member(ctx, c, in.Body.AppUserID)
+	if err != nil {
+		return nil, err
+	}
+	return a.loggedIn(m)
+}
+
+func (a *api) memberAgain(ctx context.Context, c control.Caller, in *struct{ Body memberPut }, r control.OnceRecord) (*memberAnswer, error) {
+	m, err := a.Service.Member(ctx, c, in.Body.AppUserID)
+	return &memberAnswer{r.Status, etag(m.Version), memberOf(m)}, err
 }
 
 func (a *api) updateMember(ctx context.Context, c control.Caller, in *struct {

@@ -19,8 +19,9 @@ type requestState struct {
 	app    broadcast.AppID
 	member broadcast.MemberID
 	code   broadcast.Code
-	cause  error  // why it is a 5xx; nil = it is none
-	stack  string // of a panic; "" = none
+	cause  error       // why it is a 5xx; nil = it is none
+	stack  string      // of a panic; "" = none
+	header http.Header // of the answer
 }
 
 type stateKey struct{}
@@ -37,7 +38,7 @@ func stateOf(ctx context.Context) *requestState {
 func (a *api) observed(next *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := a.Now()
-		s := &requestState{id: r.Header.Get("X-Request-Id")}
+		s := &requestState{id: r.Header.Get("X-Request-Id"), header: w.Header()}
 		if !saneID(s.id) {
 			s.id = a.IDs()
 		}

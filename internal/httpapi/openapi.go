@@ -62,6 +62,9 @@ func finish(doc *huma.OpenAPI) {
 	made.Description = "Created"
 	members["201"] = &made
 	for _, item := range doc.Paths {
+		if item.Post != nil {
+			markReplayed(item.Post)
+		}
 		if item.Patch != nil {
 			content := item.Patch.RequestBody.Content
 			content[typeMergePatch] = content[typeJSON]
@@ -88,8 +91,8 @@ func codes() []broadcast.Code {
 		broadcast.CodeMemberIsLive, broadcast.CodeAppNotFound, broadcast.CodeMemberNotFound, broadcast.CodeKeyNotFound,
 		broadcast.CodeRoomNotFound, broadcast.CodePostNotFound, broadcast.CodeProfileNotFound, broadcast.CodeInvalidCredentials,
 		broadcast.CodeInvalidField, broadcast.CodeInvalidAppUserID, broadcast.CodeCustomDataTooLarge, broadcast.CodeInvalidCursor,
-		broadcast.CodeRoomTypeUnavailable, broadcast.CodeVersionMismatch, broadcast.CodeBusy,
+		broadcast.CodeRoomTypeUnavailable, broadcast.CodeVersionMismatch, broadcast.CodeIdempotencyKeyReused, broadcast.CodeBusy,
 		codeNotFound, codeMethodNotAllowed, codeMalformedRequest, codeForbidden, codeRequestTimeout, codeBodyTooLarge,
-		codeUnsupportedMediaType, codeInternal, codeUnavailable,
+		codeUnsupportedMediaType, codeCallRunning, codeSecretShown, codeInternal, codeUnavailable,
 	}
 }

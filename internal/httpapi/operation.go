@@ -24,6 +24,8 @@ type endpoint struct {
 	description  string
 	status       int // 0 = 200, or 204 where nothing is answered
 	body         bool
+	// secret: the answer shows something that is shown once.
+	secret bool
 	// codes are the errors that this operation has beyond those that all have.
 	codes []broadcast.Code
 }
@@ -37,8 +39,15 @@ type one[T any] struct {
 	Body T
 }
 
-// register serves an endpoint: credential, then body, then one call of h.
-func register[I, O any](a *api, e endpoint, h func(ctx context.Context, c control.Caller, in *I) (*O, error)) {
+// call makes one call of control.
+type call[I, O any] func(ctx context.Context, c control.Caller, in *I) (*O, error)
+
+// replay answers a call again that took effect before, from its record.
+type replay[I, O any] func(ctx context.Context, c control.Caller, in *I, r control.OnceRecord) (*O, error)
+
+// register serves an endpoint: credential, then body, then one call of h. A
+// POST needs again, unless its answer shows a secret.
+func register[I, O any](a *api, e endpoint, h call[I, O], again ...replay[I, O]) {
 	full := e.side.prefix() + e.path
 	op := huma.Operation{
 		OperationID: e.id, Method: e.method, Path: full, Tags: []string{e.tag},
@@ -50,6 +59,11 @@ func register[I, O any](a *api, e endpoint, h func(ctx context.Context, c contro
 		MaxBodyBytes:    maxBody + 1,
 
 		RejectUnknownQueryParameters: true,
+	}
+	if e.method == http.MethodPost {
+		op.Middlewares = append(op.Middlewares, a.repeatable(e))
+		op.Parameters = []*huma.Param{keyParam()}
+		h = once(a, h, again...)
 	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := h(ctx, callerOf(ctx), in)
@@ -77,7 +91,7 @@ func (a *api) asProblem(ctx huma.Context, _ string, v any) (any, error) {
 	}
 	r, w := humago.Unwrap(ctx)
 	p.complete(r)
-	setRetryAfter(w.Header(), p.Status)
+	setRetryAfter(w.Header(), p)
 	return p, nil
 }
 
@@ -88,6 +102,12 @@ func (e endpoint) problems(schemas huma.Registry) map[string]*huma.Response {
 	}, e.codes...)
 	if e.body {
 		codes = append(codes, codeMalformedRequest, codeRequestTimeout, codeBodyTooLarge, codeUnsupportedMediaType)
+	}
+	if e.method == http.MethodPost {
+		codes = append(codes, broadcast.CodeIdempotencyKeyReused, codeCallRunning)
+	}
+	if e.secret {
+		codes = append(codes, codeSecretShown)
 	}
 	slices.Sort(codes)
 	schema := schemas.Schema(typeOf[problem](), true, "")
@@ -109,13 +129,15 @@ func (e endpoint) problems(schemas huma.Registry) map[string]*huma.Response {
 	return responses
 }
 
+const retryAfterDoc = "Seconds; on every 503 and on CALL_STILL_RUNNING"
+
 func problemHeaders(status int) map[string]*huma.Param {
 	text := &huma.Schema{Type: huma.TypeString}
 	switch status {
 	case http.StatusUnauthorized:
 		return map[string]*huma.Param{"WWW-Authenticate": {Schema: text}}
-	case http.StatusServiceUnavailable:
-		return map[string]*huma.Param{"Retry-After": {Description: "Seconds", Schema: text}}
+	case http.StatusServiceUnavailable, http.StatusConflict:
+		return map[string]*huma.Param{"Retry-After": {Description: retryAfterDoc, Schema: text}}
 	}
 	return nil
 }
@@ -124,7 +146,7 @@ func example(code broadcast.Code) *problem {
 	p := newProblem(code, "")
 	p.Instance, p.RequestID = "/v2/apps/me", "req_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"
 	switch {
-	case p.Status == http.StatusConflict:
+	case p.Status == http.StatusConflict && code != codeCallRunning && code != codeSecretShown:
 		state := "INACTIVE"
 		if strings.HasPrefix(string(code), "VIDEO_ROOM") {
 			state = "SCHEDULED"

@@ -101,6 +101,11 @@ type postPatch struct {
 	Description opt[string] `json:"description" required:"false" maxLength:"500"`
 }
 
+type postCall struct {
+	PostPath
+	Body *empty
+}
+
 type PostPath struct {
 	ID broadcast.PostID `path:"id" example:"post_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
 }
@@ -176,11 +181,10 @@ func (a *api) registerVideoPosts() {
 		})
 	register(a, postEndpoint(serverAPI, "retryVideoPost", http.MethodPost, "/{id}/retry", "Take a failed video post up again",
 		"Only in a FAILED state.", broadcast.CodePostNotFailed),
-		func(ctx context.Context, c control.Caller, in *struct {
-			PostPath
-			Body *empty
-		},
-		) (*one[VideoPost], error) {
+		func(ctx context.Context, c control.Caller, in *postCall) (*one[VideoPost], error) {
 			return onePost(a.Service.RetryPost(ctx, c, in.ID))
+		},
+		func(ctx context.Context, c control.Caller, in *postCall, _ control.OnceRecord) (*one[VideoPost], error) {
+			return onePost(a.Service.Post(ctx, c, in.ID))
 		})
 }

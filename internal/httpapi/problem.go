@@ -69,7 +69,7 @@ func (p *problem) write(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", p.ContentType(""))
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	setRetryAfter(h, p.Status)
+	setRetryAfter(h, p)
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(body) // the caller is gone
 }
@@ -84,8 +84,8 @@ func (p *problem) complete(r *http.Request) {
 	}
 }
 
-func setRetryAfter(h http.Header, status int) {
-	if status == http.StatusServiceUnavailable {
+func setRetryAfter(h http.Header, p *problem) {
+	if p.Status == http.StatusServiceUnavailable || p.ErrorCode == codeCallRunning {
 		h.Set("Retry-After", retryAfter)
 	}
 }

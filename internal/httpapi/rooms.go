@@ -65,6 +65,17 @@ type ending struct {
 	Force bool `json:"force,omitempty" doc:"Also while the publisher is connected; the stream key then gets a new string"`
 }
 
+type (
+	roomCall struct {
+		RoomPath
+		Body *empty
+	}
+	roomEnd struct {
+		RoomPath
+		Body *ending
+	}
+)
+
 // entry is one line of a room's journal.
 type entry struct {
 	ID      string    `json:"id"`
@@ -124,10 +135,10 @@ func (a *api) registerVideoRooms() {
 	}
 	register(a, created(serverAPI), func(ctx context.Context, c control.Caller, in *struct{ Body roomCreate }) (*one[VideoRoom], error) {
 		return a.createRoom(ctx, c, in.Body.of(in.Body.AppUserID))
-	})
+	}, madeRoom[struct{ Body roomCreate }](a))
 	register(a, created(clientAPI), func(ctx context.Context, c control.Caller, in *struct{ Body ownRoomCreate }) (*one[VideoRoom], error) {
 		return a.createRoom(ctx, c, in.Body.of(""))
-	})
+	}, madeRoom[struct{ Body ownRoomCreate }](a))
 	register(a, roomEndpoint(serverAPI, "listVideoRooms", http.MethodGet, "", "List video rooms", "Newest first.",
 		broadcast.CodeInvalidCursor, broadcast.CodeMemberNotFound),
 		func(ctx context.Context, c control.Caller, in *struct {
@@ -154,6 +165,23 @@ func (a *api) registerVideoRooms() {
 	for _, s := range []side{serverAPI, clientAPI} {
 		a.registerRoom(s)
 		a.registerShow(s)
+	}
+}
+
+// madeRoom answers the room that a repeated call made.
+func madeRoom[I any](a *api) replay[I, one[VideoRoom]] {
+	return func(ctx context.Context, c control.Caller, _ *I, r control.OnceRecord) (*one[VideoRoom], error) {
+		return oneRoom(a.Service.Room(ctx, c, broadcast.RoomID(r.Resource)))
+	}
+}
+
+// room says which room a request is about.
+func (p RoomPath) room() broadcast.RoomID { return p.ID }
+
+// movedRoom answers the room that a repeated call moved.
+func movedRoom[I interface{ room() broadcast.RoomID }](a *api) replay[I, one[VideoRoom]] {
+	return func(ctx context.Context, c control.Caller, in *I, _ control.OnceRecord) (*one[VideoRoom], error) {
+		return oneRoom(a.Service.Room(ctx, c, (*in).room()))
 	}
 }
 
@@ -207,29 +235,21 @@ func (a *api) updateRoom(ctx context.Context, c control.Caller, in *struct {
 
 // registerShow serves the calls that move a room.
 func (a *api) registerShow(s side) {
-	type call struct {
-		RoomPath
-		Body *empty
-	}
 	register(a, roomEndpoint(s, "startVideoRoom", http.MethodPost, "/{id}/start", "Go live",
 		"The owner's stream key must be ACTIVE and carry no other room. The answer's playback says where to watch.",
 		broadcast.CodeRoomNotScheduled, broadcast.CodeKeyNotActive, broadcast.CodeKeyBusy),
-		func(ctx context.Context, c control.Caller, in *call) (*one[VideoRoom], error) {
+		func(ctx context.Context, c control.Caller, in *roomCall) (*one[VideoRoom], error) {
 			return oneRoom(a.Service.StartRoom(ctx, c, in.ID))
-		})
+		}, movedRoom[roomCall](a))
 	register(a, roomEndpoint(s, "cancelVideoRoom", http.MethodPost, "/{id}/cancel", "Call a scheduled room off", "",
 		broadcast.CodeRoomNotScheduled),
-		func(ctx context.Context, c control.Caller, in *call) (*one[VideoRoom], error) {
+		func(ctx context.Context, c control.Caller, in *roomCall) (*one[VideoRoom], error) {
 			return oneRoom(a.Service.CancelRoom(ctx, c, in.ID))
-		})
+		}, movedRoom[roomCall](a))
 	register(a, roomEndpoint(s, "endVideoRoom", http.MethodPost, "/{id}/end", "End the show",
 		"Without force only where the publisher is gone. With force at any time: the publisher is cut and the stream key gets a new string; a room that has ended is answered unchanged.",
 		broadcast.CodeRoomNotLiveInactive, broadcast.CodeKeyNotInactiveLive, broadcast.CodeRoomNotLive),
-		func(ctx context.Context, c control.Caller, in *struct {
-			RoomPath
-			Body *ending
-		},
-		) (*one[VideoRoom], error) {
+		func(ctx context.Context, c control.Caller, in *roomEnd) (*one[VideoRoom], error) {
 			return oneRoom(a.Service.EndRoom(ctx, c, in.ID, in.Body != nil && in.Body.Force))
-		})
+		}, movedRoom[roomEnd](a))
 }

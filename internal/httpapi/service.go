@@ -17,6 +17,9 @@ type Service interface {
 	streamKeys
 	videoRooms
 	videoPosts
+	// Once runs do unless the same call took effect within 24 hours; then it
+	// answers that call's record.
+	Once(ctx context.Context, call control.OnceCall, do func(context.Context) error) (*control.OnceRecord, error)
 }
 
 // callers turns credentials into callers; a wrong one is CodeInvalidCredentials.

@@ -30,3 +30,10 @@ func TestContract(t *testing.T) {
 		return db, db
 	})
 }
+
+func TestIdempotencyContract(t *testing.T) {
+	storetest.RunIdempotency(t, func(t *testing.T) (control.Store, control.Idempotency) {
+		db := open(t, filepath.Join(t.TempDir(), "once.db"))
+		return db, db
+	})
+}

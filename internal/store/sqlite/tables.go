@@ -23,6 +23,7 @@ type tables struct{ apps, apiKeys, members, keys, rooms, posts table }
 type writes struct {
 	commit, purge, secret, hash, unhash, journal, notice, job   *sql.Stmt
 	newLease, lease, setLease, renewLease, watch, finish, retry *sql.Stmt
+	once, purgeOnce                                             *sql.Stmt
 }
 
 const (
@@ -70,6 +71,8 @@ func (d *DB) prepare(ctx context.Context) error {
 		{&d.write.setLease, "UPDATE leases SET doc = ?, epoch = ?, seq = ?, held = ?, play_id = ? WHERE key_id = ?"},
 		{&d.write.renewLease, renewSQL},
 		{&d.write.watch, watchSQL},
+		{&d.write.once, onceSQL},
+		{&d.write.purgeOnce, purgeOnceSQL},
 		{&d.write.finish, "DELETE FROM jobs WHERE id = ?"},
 		{&d.write.retry, "UPDATE jobs SET due_at = ?, doc = ? WHERE id = ?"},
 	} {

@@ -1,0 +1,177 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/roomcast/roomcast/internal/broadcast"
+)
+
+const (
+	// onceFor is how long a repeated call is recognised.
+	onceFor   = 24 * time.Hour
+	oncePurge = 500 // records that one pass removes at most
+)
+
+// OnceRecord remembers a call that took effect, so that its repetition has
+// none. It holds nothing secret: neither the key, nor the body, nor the answer.
+type OnceRecord struct {
+	// ID is a hash of who calls and of the Idempotency-Key.
+	ID string
+	// Fingerprint is a hash of the call: method, path and body.
+	Fingerprint broadcast.Hash
+	// Resource is the id of what the call made; "" = it made nothing new.
+	Resource  string
+	Status    int // of the answer: 201 where something was made, else 200
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
+
+// Idempotency keeps the records that Changes.Once writes. Safe for concurrent use.
+type Idempotency interface {
+	// Once answers the record, expired or not, or ErrNotFound. The read is consistent.
+	Once(ctx context.Context, id string) (OnceRecord, error)
+	// PurgeOnce removes at most limit records that expired before now and says how many.
+	PurgeOnce(ctx context.Context, now time.Time, limit int) (int, error)
+}
+
+// OnceCall names a call that must take effect at most once.
+type OnceCall struct {
+	ID          string
+	Fingerprint broadcast.Hash
+}
+
+// Once runs do unless the same call took effect within the last 24 hours: then
+// it answers that call's record and leaves do's effect undone. The record is
+// written in the transaction of do's first effect, so that a process that dies
+// in between leaves both or neither. A call that is refused leaves no record.
+// The same ID for another call is IDEMPOTENCY_KEY_REUSED.
+func (s *Service) Once(ctx context.Context, call OnceCall, do func(context.Context) error) (*OnceRecord, error) {
+	if s.Idempotency == nil {
+		return nil, fmt.Errorf("no place for idempotency records: %w", ErrUnavailable)
+	}
+	stored, err := s.Idempotency.Once(ctx, call.ID)
+	switch {
+	case err == nil && stored.ExpiresAt.After(s.Now()):
+		return call.replay(stored)
+	case err != nil && !errors.Is(err, ErrNotFound):
+		return nil, err
+	}
+	now := s.Now()
+	use := &onceUse{record: OnceRecord{ID: call.ID, Fingerprint: call.Fingerprint, CreatedAt: now, ExpiresAt: now.Add(onceFor)}}
+	ctx = context.WithValue(ctx, onceKey{}, use)
+	err = do(ctx)
+	if err == nil && !use.written {
+		// It found everything as it should be: nothing was written.
+		err = s.Store.Commit(ctx, Changes{ID: s.IDs.New("tx")})
+	}
+	var first *firstOne
+	if errors.As(err, &first) {
+		return call.replay(first.record)
+	}
+	return nil, err
+}
+
+func (c OnceCall) replay(r OnceRecord) (*OnceRecord, error) {
+	if r.Fingerprint != c.Fingerprint {
+		return nil, refuse(broadcast.CodeIdempotencyKeyReused, "this Idempotency-Key was used for another call within the last 24 hours")
+	}
+	return &r, nil
+}
+
+// PurgeOnce removes records that nobody is answered from any more.
+func (s *Service) PurgeOnce(ctx context.Context) error {
+	for {
+		n, err := s.Idempotency.PurgeOnce(ctx, s.Now(), oncePurge)
+		if err != nil {
+			return fmt.Errorf("remove old idempotency records: %w", err)
+		}
+		if n < oncePurge {
+			return nil
+		}
+	}
+}
+
+// onceUse is the record of the call under way. Only the call's own goroutine
+// touches it.
+type onceUse struct {
+	record  OnceRecord
+	written bool
+}
+
+type onceKey struct{}
+
+// firstOne says that the same call has taken effect meanwhile.
+type firstOne struct{ record OnceRecord }
+
+// Error is for the log.
+func (*firstOne) Error() string { return "the same call was made at the same time" }
+
+// onceStore adds the record of the call under way to the first transaction
+// that does something.
+type onceStore struct {
+	Store
+	records Idempotency
+	now     func() time.Time
+}
+
+// Commit implements Store.
+func (o onceStore) Commit(ctx context.Context, c Changes) error {
+	use, _ := ctx.Value(onceKey{}).(*onceUse)
+	if use == nil || use.written || c.onlyJournal() {
+		return o.Store.Commit(ctx, c)
+	}
+	r := use.record
+	r.Resource, r.Status = c.made(), 200
+	if r.Resource != "" {
+		r.Status = 201
+	}
+	c.Once = append(c.Once, r)
+	err := o.Store.Commit(ctx, c)
+	if err == nil {
+		use.written = true
+		return nil
+	}
+	if errors.Is(err, ErrConflict) {
+		if stored, e := o.records.Once(ctx, r.ID); e == nil && stored.ExpiresAt.After(o.now()) {
+			return &firstOne{stored}
+		}
+	}
+	return err
+}
+
+// onlyJournal reports whether c is the trace of a refusal.
+func (c Changes) onlyJournal() bool { return len(c.Journal) > 0 && len(c.Notices) == 0 && c.still() }
+
+// still reports whether c changes no record.
+func (c Changes) still() bool {
+	return len(c.Apps)+len(c.APIKeys)+len(c.Members)+len(c.Keys)+len(c.Rooms)+len(c.Posts)+len(c.Leases)+
+		len(c.Strings)+len(c.Jobs)+len(c.DeleteMembers)+len(c.DeleteKeys)+len(c.DeleteRooms)+len(c.DeletePosts) == 0
+}
+
+// made is the id of what c makes for its caller; "" = nothing new.
+func (c Changes) made() string {
+	for _, a := range c.Apps {
+		if a.Version == 0 {
+			return string(a.ID)
+		}
+	}
+	for _, k := range c.APIKeys {
+		if k.Version == 0 {
+			return k.ID
+		}
+	}
+	for _, m := range c.Members {
+		if m.Version == 0 {
+			return string(m.ID)
+		}
+	}
+	for _, r := range c.Rooms {
+		if r.Version == 0 {
+			return string(r.ID)
+		}
+	}
+	return ""
+}

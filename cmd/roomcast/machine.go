@@ -19,6 +19,7 @@ import (
 	"github.com/roomcast/roomcast/internal/objects/disk"
 	"github.com/roomcast/roomcast/internal/queue/local"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
+	"github.com/roomcast/roomcast/workers/ingest/hub"
 	"github.com/roomcast/roomcast/workers/ingest/rtmpin"
 	"github.com/roomcast/roomcast/workers/ingest/session"
 )
@@ -41,6 +42,7 @@ type machine struct {
 	db      *sqlite.DB
 	queue   *local.Queue
 	service *control.Service
+	hub     *hub.Hub
 	ingest  *session.Handler
 	rtmp    *rtmpin.Server
 	http    *http.Server
@@ -107,11 +109,13 @@ func (m *machine) open(ctx context.Context) error {
 	if m.creds, err = loadCredentials(ctx, m.settings.Data, m.service, source); err != nil {
 		return err
 	}
+	worker := broadcast.WorkerID(source.New("wrk"))
+	m.hub = m.newHub(worker)
 	m.ingest = session.New(session.Options{
-		Worker: broadcast.WorkerID(source.New("wrk")), Leases: m.db, Events: events{m.queue}, Objects: objects,
+		Worker: worker, Live: live{m.hub}, Leases: m.db, Events: events{m.queue}, Objects: objects,
 		IDs: source, Now: time.Now, Sleep: sleep, TimeURL: m.urls.HTTP + "/time", Log: m.log,
 	})
-	if m.rtmp, err = rtmpin.New(rtmpin.Options{Logger: m.log, Now: time.Now}, m.ingest); err != nil {
+	if m.rtmp, err = rtmpin.New(rtmpin.Options{Logger: m.log, Now: time.Now, Player: hub.Player{Hub: m.hub}}, m.ingest); err != nil {
 		return err
 	}
 	handler, err := m.handler(source, objects.Handler())
@@ -183,6 +187,9 @@ func (m *machine) stop(ctx context.Context) error {
 
 // close ends the goroutines and gives back what was opened, in reverse.
 func (m *machine) close() error {
+	if m.hub != nil {
+		m.hub.Close()
+	}
 	m.cancel()
 	m.loops.Wait()
 	var err error

@@ -21,13 +21,18 @@ type upCmd struct {
 	HTTP      string `name:"http" help:"Address of API, watch page and media (ROOMCAST_HTTP, default 127.0.0.1:8080)." placeholder:"ADDR"`
 	RTMP      string `name:"rtmp" help:"Address of RTMP ingest (ROOMCAST_RTMP, default 127.0.0.1:1935)." placeholder:"ADDR"`
 	PublicURL string `name:"public-url" help:"How others reach the HTTP address (ROOMCAST_PUBLIC_URL)." placeholder:"URL"`
-	Backend   string `help:"What keeps state and media: local (ROOMCAST_BACKEND, default local)." placeholder:"NAME"`
+
+	MaxViewers           int `help:"RTMP and HTTP-FLV viewers at a time (ROOMCAST_MAX_VIEWERS, default 20000)." placeholder:"N"`
+	MaxViewersPerAddress int `help:"of one address (ROOMCAST_MAX_VIEWERS_PER_ADDRESS, default 1000)." placeholder:"N"`
+
+	Backend string `help:"What keeps state and media: local (ROOMCAST_BACKEND, default local)." placeholder:"NAME"`
 }
 
 // Run serves until SIGINT or SIGTERM.
 func (c *upCmd) Run() error {
 	settings, err := config.LoadUp(config.Up{
 		Data: c.Data, HTTP: c.HTTP, RTMP: c.RTMP, PublicURL: c.PublicURL, Backend: config.Backend(c.Backend),
+		MaxViewers: c.MaxViewers, MaxViewersPerAddress: c.MaxViewersPerAddress,
 	}, config.OSEnv)
 	if err != nil {
 		return fmt.Errorf("wrong settings:\n%w", err)

@@ -29,6 +29,9 @@ type Up struct {
 	// it listens.
 	PublicURL string
 	Backend   Backend
+	// MaxViewers and MaxViewersPerAddress bound the RTMP and HTTP-FLV viewers;
+	// default 20 000 and 1 000.
+	MaxViewers, MaxViewersPerAddress int
 }
 
 // Env looks a variable up; "" = not set.
@@ -47,7 +50,13 @@ func LoadUp(flags Up, env Env) (Up, error) {
 		PublicURL: strings.TrimRight(first(flags.PublicURL, env("ROOMCAST_PUBLIC_URL")), "/"),
 		Backend:   Backend(first(string(flags.Backend), env("ROOMCAST_BACKEND"), string(BackendLocal))),
 	}
-	err := errors.Join(
+	var err error
+	u.MaxViewers, err = count("--max-viewers (ROOMCAST_MAX_VIEWERS)", flags.MaxViewers, env("ROOMCAST_MAX_VIEWERS"), 20_000)
+	perAddress, err2 := count("--max-viewers-per-address (ROOMCAST_MAX_VIEWERS_PER_ADDRESS)",
+		flags.MaxViewersPerAddress, env("ROOMCAST_MAX_VIEWERS_PER_ADDRESS"), 1_000)
+	u.MaxViewersPerAddress = perAddress
+	err = errors.Join(
+		err, err2,
 		address("--http (ROOMCAST_HTTP)", u.HTTP),
 		address("--rtmp (ROOMCAST_RTMP)", u.RTMP),
 		publicURL("--public-url (ROOMCAST_PUBLIC_URL)", u.PublicURL),
@@ -63,6 +72,24 @@ func first(values ...string) string {
 		}
 	}
 	return ""
+}
+
+// count is the flag, else the variable, else the default; at least 1.
+func count(name string, flag int, variable string, fallback int) (int, error) {
+	n := flag
+	if flag == 0 && variable == "" {
+		return fallback, nil
+	}
+	if flag == 0 {
+		var err error
+		if n, err = strconv.Atoi(variable); err != nil {
+			return 0, fmt.Errorf("%s: %q is no number", name, variable)
+		}
+	}
+	if n < 1 || n > 1_000_000 {
+		return 0, fmt.Errorf("%s: %d is not between 1 and 1000000", name, n)
+	}
+	return n, nil
 }
 
 func address(name, s string) error {

@@ -14,9 +14,22 @@ func env(pairs map[string]string) config.Env {
 
 func TestDefaultsNeedNoSetting(t *testing.T) {
 	got, err := config.LoadUp(config.Up{}, env(nil))
-	want := config.Up{Data: ".roomcast", HTTP: "127.0.0.1:8080", RTMP: "127.0.0.1:1935", Backend: config.BackendLocal}
+	want := config.Up{Data: ".roomcast", HTTP: "127.0.0.1:8080", RTMP: "127.0.0.1:1935", Backend: config.BackendLocal, MaxViewers: 20_000, MaxViewersPerAddress: 1_000}
 	if err != nil || got != want {
 		t.Fatalf("got %+v, %v; want %+v", got, err, want)
+	}
+}
+
+func TestViewersAreLimitedByAPositiveNumber(t *testing.T) {
+	got, err := config.LoadUp(config.Up{MaxViewers: 5}, env(map[string]string{"ROOMCAST_MAX_VIEWERS": "x", "ROOMCAST_MAX_VIEWERS_PER_ADDRESS": "7"}))
+	if err != nil || got.MaxViewers != 5 || got.MaxViewersPerAddress != 7 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	for _, wrong := range []string{"0", "-1", "many", "2000000"} {
+		_, err := config.LoadUp(config.Up{}, env(map[string]string{"ROOMCAST_MAX_VIEWERS": wrong}))
+		if err == nil || !strings.Contains(err.Error(), "ROOMCAST_MAX_VIEWERS") {
+			t.Errorf("%q: %v", wrong, err)
+		}
 	}
 }
 

@@ -24,7 +24,11 @@ func (p Presentation) Files() []File {
 
 // Derived renders what follows from the record, in the order in which it must
 // be written: the master playlist when its playlists are there, the MPD last.
+// Of a hidden presentation that is nothing.
 func (p Presentation) Derived() []File {
+	if p.Hidden {
+		return nil
+	}
 	var files []File
 	for _, r := range p.Renditions {
 		if PlaylistName(r.Name) != RecordName {

@@ -44,7 +44,7 @@ func (p Presentation) entry(b *strings.Builder, rendition string, i int) {
 		b.WriteString("#EXT-X-DISCONTINUITY\n")
 	}
 	t := d.track(rendition)
-	gap := t < 0
+	gap := t < 0 || p.Hidden
 	if gap {
 		t = 0 // the times of the first track stand in
 	} else if i == 0 || n == d.First {

@@ -54,6 +54,9 @@ type Presentation struct {
 	Segments []Segment `json:"segments"`
 	// Indexed is the number of the last segment that an index object covers.
 	Indexed uint64 `json:"indexed"`
+	// Hidden is a recording without live outputs: there is no manifest but the
+	// record, and that names all of its segments as EXT-X-GAP.
+	Hidden bool `json:"hidden,omitempty"`
 	// Ended is EXT-X-ENDLIST and a static MPD.
 	Ended bool `json:"ended,omitempty"`
 }

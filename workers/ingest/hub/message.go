@@ -137,6 +137,7 @@ func (h *headers) with(k kind, payload []byte) *headers {
 }
 
 // messages are the headers as they are sent ahead of a start at that time.
+// Metadata are of time 0: elsewhere ffmpeg takes them for subtitles.
 func (h *headers) messages(timestampMS uint32) []rtmpin.Message {
 	var all []rtmpin.Message
 	for _, m := range []rtmpin.Message{
@@ -145,7 +146,9 @@ func (h *headers) messages(timestampMS uint32) []rtmpin.Message {
 		{Type: rtmpin.TypeAudio, Payload: h.audio},
 	} {
 		if m.Payload != nil {
-			m.TimestampMS = timestampMS
+			if m.Type != rtmpin.TypeData {
+				m.TimestampMS = timestampMS
+			}
 			all = append(all, m)
 		}
 	}

@@ -19,7 +19,7 @@ func (r *refusal) Error() string { return r.message }
 
 // chooseMode applies the precedence of docs/contract.md: publishing URL, then
 // key, then app. While the key carries a room, the room's mode stays.
-func chooseMode(raw string, p control.Publisher) (mode broadcast.Mode, warning string, err error) {
+func (h *Handler) chooseMode(raw string, p control.Publisher) (mode broadcast.Mode, warning string, err error) {
 	mode = broadcast.Mode(strings.ToUpper(raw))
 	switch {
 	case raw != "" && !mode.Valid():
@@ -31,7 +31,7 @@ func chooseMode(raw string, p control.Publisher) (mode broadcast.Mode, warning s
 	case raw == "":
 		mode = p.OutputMode
 	}
-	if mode.RTMP() {
+	if mode.RTMP() && h.Live == nil {
 		return "", "", &refusal{"MODE_NOT_AVAILABLE", "mode " + string(mode) + " is not available yet: use CMAF"}
 	}
 	return mode, warning, nil

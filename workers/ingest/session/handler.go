@@ -35,8 +35,8 @@ type Events interface {
 	Send(ctx context.Context, e broadcast.Event) error
 }
 
-// Options are what a Handler needs; all but Address, TimeURL, SegmentDuration
-// and Log are required.
+// Options are what a Handler needs; all but Address, Live, TimeURL,
+// SegmentDuration and Log are required.
 type Options struct {
 	Worker broadcast.WorkerID
 	// Address is this worker's private host:port; "" on one machine.
@@ -44,8 +44,11 @@ type Options struct {
 	Leases  Leases
 	Events  Events
 	Objects control.Objects
-	IDs     control.IDs
-	Now     func() time.Time
+	// Live has the RTMP and HTTP-FLV viewers; nil = modes with those outputs
+	// are refused.
+	Live Live
+	IDs  control.IDs
+	Now  func() time.Time
 	// Sleep waits, or answers ctx's error when that ends first.
 	Sleep func(ctx context.Context, d time.Duration) error
 	// SegmentDuration is the live profile's; default 2 s.
@@ -117,7 +120,7 @@ func (h *Handler) Publish(ctx context.Context, req rtmpin.PublishRequest, conn r
 
 // admit is Publish for a known key.
 func (h *Handler) admit(ctx context.Context, p control.Publisher, req rtmpin.PublishRequest, conn rtmpin.Conn) (rtmpin.Publisher, error) {
-	mode, warning, err := chooseMode(req.Mode, p)
+	mode, warning, err := h.chooseMode(req.Mode, p)
 	if err != nil {
 		return nil, err
 	}

@@ -42,6 +42,8 @@ type session struct {
 	report   *reporter
 	packager *packager.Packager
 	queue    *upload.Queue
+	feed     Feed // nil without RTMP outputs
+	missing  atomic.Uint32
 
 	stop    context.Context // ends the renewals
 	stopped context.CancelFunc
@@ -80,7 +82,11 @@ func (s *session) holder() broadcast.Holder {
 
 // start opens the output and tells PREP. Afterwards the session lives until End.
 func (s *session) start(ctx context.Context) error {
-	opt := upload.Options{Now: s.h.Now, Sleep: s.h.Sleep, TimeURL: s.h.TimeURL}
+	opt := upload.Options{Now: s.h.Now, Sleep: s.h.Sleep, TimeURL: s.h.TimeURL, RecordOnly: !s.mode.CMAF()}
+	duration := s.h.SegmentDuration
+	if opt.RecordOnly {
+		duration = recordingDuration
+	}
 	out, resumed, err := upload.Open(ctx, s.h.Objects, string(s.lease.PlayID), s.lease.Epoch, opt)
 	if err != nil {
 		s.stopped()
@@ -91,12 +97,13 @@ func (s *session) start(ctx context.Context) error {
 	s.packager = packager.New(packager.Options{
 		Now: s.h.Now,
 		Segment: segment.Options{
-			Epoch: s.lease.Epoch, SegmentDuration: s.h.SegmentDuration, TargetDuration: resumed.TargetDuration,
+			Epoch: s.lease.Epoch, SegmentDuration: duration, TargetDuration: resumed.TargetDuration,
 			Sink: sink{s},
 		},
 	})
 	s.report = s.h.newReporter(s.log)
 	s.tell(broadcast.Prep, nil)
+	s.goLive()
 	go s.renew()
 	s.log.Info("publishing", "epoch", s.lease.Epoch, "mode", s.mode, "software", s.req.Software, "remote", s.req.Remote)
 	return nil
@@ -113,7 +120,7 @@ func (k sink) Warn(w segment.Warning)            { k.s.log.Warn("ingest", "code"
 func (s *session) acked(a upload.Ack) {
 	s.lastSegment.Store(a.LastSegment)
 	if a.First {
-		s.tell(broadcast.Published, nil)
+		s.reached(needsManifest)
 	}
 }
 
@@ -144,6 +151,9 @@ const healthEvery = time.Second
 // Message implements rtmpin.Publisher.
 func (s *session) Message(m rtmpin.Message) error {
 	s.messages.Add(1)
+	if s.feed != nil {
+		s.feed.Message(m)
+	}
 	err := s.packager.Message(m)
 	if now := s.h.Now(); err == nil && now.Sub(s.healthAt) >= healthEvery {
 		s.healthAt = now
@@ -188,6 +198,9 @@ func (s *session) because(code, message string) {
 // when everything is acknowledged or 5 s after the publisher left, and the
 // lease is released. A session that lost its lease writes nothing more.
 func (s *session) End(end rtmpin.EndCause, err error) {
+	if s.feed != nil {
+		s.feed.End()
+	}
 	if end == rtmpin.EndProtocol && err != nil {
 		s.because("PROTOCOL_ERROR", err.Error())
 	}

@@ -67,6 +67,15 @@ func (b *bucket) put(ctx context.Context, name string, body [][]byte, o control.
 	return etag, nil
 }
 
+// remove deletes an object; a missing one is no error.
+func (b *bucket) remove(ctx context.Context, name string) error {
+	err := b.retry(ctx, func(ctx context.Context) error { return b.objects.Delete(ctx, b.prefix+name) })
+	if err != nil {
+		return fmt.Errorf("remove %s: %w", name, err)
+	}
+	return nil
+}
+
 // retry repeats what failed by an outage, with growing pauses.
 func (b *bucket) retry(ctx context.Context, try func(context.Context) error) error {
 	pause := firstBackOff

@@ -19,6 +19,7 @@ type Output struct {
 	epoch  uint64
 	now    func() time.Time
 	window time.Duration
+	hidden bool   // Options.RecordOnly
 	time   string // Options.TimeURL
 
 	live   manifest.Presentation // as last written; without segments = nothing is published
@@ -54,7 +55,7 @@ func Open(ctx context.Context, objects control.Objects, playID string, epoch uin
 	}
 	o := &Output{
 		bucket: bucket{objects: objects, prefix: "live/" + playID + "/", opt: opt},
-		epoch:  epoch, now: opt.Now, window: opt.Window, time: opt.TimeURL, etags: map[string]string{},
+		epoch:  epoch, now: opt.Now, window: opt.Window, hidden: opt.RecordOnly, time: opt.TimeURL, etags: map[string]string{},
 	}
 	if err := o.resume(ctx); err != nil {
 		return nil, Resumed{}, fmt.Errorf("open the output of epoch %d: %w", epoch, err)
@@ -75,9 +76,10 @@ func (o *Output) resume(ctx context.Context) error {
 		return err
 	}
 	o.adopt(p, body, etag)
+	shown := !p.Hidden
 	for range maxTakeovers {
 		next := o.live.Version(o.epoch, o.now())
-		next.TimeURL = o.time
+		next.TimeURL, next.Hidden = o.time, o.hidden
 		if err = o.writeRecord(ctx, next); !errors.Is(err, errTakenOver) {
 			break
 		}
@@ -85,7 +87,22 @@ func (o *Output) resume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if o.hidden && shown {
+		return o.hide(ctx)
+	}
 	return o.writeOthers(ctx)
+}
+
+// hide removes the manifests that an earlier session made.
+func (o *Output) hide(ctx context.Context) error {
+	was := o.live
+	was.Hidden = false
+	for _, f := range was.Derived() {
+		if err := o.bucket.remove(ctx, f.Name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // read answers a record that may be gone on with: an older epoch's, or this

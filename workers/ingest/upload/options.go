@@ -26,6 +26,9 @@ type Options struct {
 	Now func() time.Time
 	// Sleep waits, or answers ctx's error when that ends first.
 	Sleep func(ctx context.Context, d time.Duration) error
+	// RecordOnly writes segments, the record and index objects, and nothing
+	// that a player could open; manifests of an earlier session are removed.
+	RecordOnly bool
 	// Window is how much media a playlist keeps at least; default 30 s, never
 	// less than 3 target durations and 15 segments. A resumed presentation
 	// keeps the one that it began with.

@@ -96,7 +96,7 @@ func (o *Output) publish(ctx context.Context, s segment.Segment) (err error) {
 		if len(p.Segments) == 0 {
 			p.TargetDuration, p.Window = o.init.TargetDuration, o.window
 		}
-		p.TimeURL = o.time
+		p.TimeURL, p.Hidden = o.time, o.hidden
 		if p, err = p.Version(o.epoch, o.now()).Append(add); err != nil {
 			return err
 		}

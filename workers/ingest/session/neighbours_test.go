@@ -35,7 +35,7 @@ func TestNobodyElseNoticesABadPublisher(t *testing.T) {
 
 	w.no(<-ended)
 	w.no(c.Close())
-	w.await("healthy", broadcast.KeyInactive)
+	w.ended("healthy")
 	if moves := w.moves("healthy"); moves != "ACTIVE_PREP ACTIVE INACTIVE" {
 		t.Errorf("the healthy key went %s", moves)
 	}
@@ -100,7 +100,7 @@ func (w *world) garbage(user string, tags []rtmpout.Tag) {
 	}
 	w.refused(w.cut(c, 10*time.Second), failed, "malformed")
 	w.lastError(user, "MALFORMED_MEDIA", "malformed")
-	w.await(user, broadcast.KeyInactive)
+	w.ended(user)
 }
 
 // broken is a publisher whose stream was cut to pieces on the way: it ends or
@@ -119,7 +119,7 @@ func (w *world) broken(user string, tags []rtmpout.Tag) {
 		}
 	}
 	_ = c.Close() // it may have been ended
-	w.await(user, broadcast.KeyInactive)
+	w.ended(user)
 	w.sound(folder(key))
 }
 
@@ -137,7 +137,7 @@ func (w *world) jumps(user string, tags []rtmpout.Tag, ms int) {
 	w.awaitSegments(user, 3)
 	w.push(c, second)
 	w.no(c.Close())
-	w.await(user, broadcast.KeyInactive)
+	w.ended(user)
 	got := runs(w.T, w.recorder.Log(), folder(key))
 	if len(got) != 2 {
 		w.Fatalf("%s: %d runs, want 2", user, len(got))
@@ -164,7 +164,7 @@ func (w *world) resizes(user string, tags []rtmpout.Tag) {
 	}
 	w.push(c, second)
 	w.no(c.Close())
-	w.await(user, broadcast.KeyInactive)
+	w.ended(user)
 	got := runs(w.T, w.recorder.Log(), folder(key))
 	if len(got) != 2 || len(got["s1-1"]["v"]) != len(units(second)["v"]) {
 		w.Fatalf("%s: %d runs, %d pictures in the second", user, len(got), len(got["s1-1"]["v"]))
@@ -182,7 +182,7 @@ func (w *world) stalls(user string, tags []rtmpout.Tag) {
 	w.no(w.clock.sleep(w.Context(), 4*time.Second)) // a stall is nothing but time
 	w.push(c, tags[half:])
 	w.no(c.Close())
-	w.await(user, broadcast.KeyInactive)
+	w.ended(user)
 	got := runs(w.T, w.recorder.Log(), folder(key))
 	if len(got) != 1 {
 		w.Fatalf("%s: %d runs, want 1", user, len(got))

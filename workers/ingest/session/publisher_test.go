@@ -93,6 +93,18 @@ func (w *world) await(user string, want broadcast.KeyState) control.KeyView {
 	return v
 }
 
+// ended waits until the session is over and the key shows its last event.
+func (w *world) ended(user string) {
+	w.Helper()
+	w.eventually("the end of the session", func() error {
+		v := w.key(user)
+		if v.Lease.Holder != nil || v.Key.State != broadcast.KeyInactive || v.Key.Fence.Before(broadcast.Fence{Epoch: v.Lease.Epoch, Seq: v.Lease.Seq}) {
+			return fmt.Errorf("key %s, fence %+v, lease %+v", v.Key.State, v.Key.Fence, v.Lease)
+		}
+		return nil
+	})
+}
+
 // awaitSegments waits until so many segments of the key are published.
 func (w *world) awaitSegments(user string, n uint64) {
 	w.Helper()

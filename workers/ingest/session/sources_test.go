@@ -30,7 +30,7 @@ func TestEverySourceIsPublishedWhole(t *testing.T) {
 			w.push(c, tags)
 			w.await("alice", broadcast.KeyActive)
 			w.no(c.Close())
-			w.await("alice", broadcast.KeyInactive)
+			w.ended("alice")
 			w.closeShow(key.Lease.PlayID)
 			w.sound(folder(key))
 			got := runs(t, w.recorder.Log(), folder(key))

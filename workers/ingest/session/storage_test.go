@@ -40,8 +40,7 @@ func TestAFullStorageEndsTheSessionWithTheReasonUntilThereIsRoom(t *testing.T) {
 			w.stream(c, tags)
 			w.refused(w.cut(c, 15*time.Second), failed, "the server's storage is full")
 			w.lastError("alice", "STORAGE_FULL", "the server's storage is full")
-			w.await("alice", broadcast.KeyInactive)
-			w.eventually("the lease is free", func() error { return free(w.key("alice")) })
+			w.ended("alice")
 
 			w.worker.faults.plant(func(f *faults) { f.put = nil })
 			before := lastPublished(w.recorder.Log(), folder(key))
@@ -84,8 +83,7 @@ func TestAStorageThatCannotBeOpenedRefusesThePublish(t *testing.T) {
 	first := w.publish(key.String)
 	w.push(first, tags)
 	w.no(first.Close())
-	w.eventually("the lease is free", func() error { return free(w.key("alice")) })
-	w.await("alice", broadcast.KeyInactive)
+	w.ended("alice")
 
 	w.worker.faults.plant(func(f *faults) {
 		f.put = func(string) error { return control.ErrNoSpace }
@@ -119,7 +117,7 @@ func TestAStorageThatIsSlowerThanTheStreamEndsTheSession(t *testing.T) {
 	w.refused(w.cut(c, 15*time.Second), failed, "the server's storage is slower than the stream")
 	close(hold)
 	w.lastError("alice", "STORAGE_SLOW", "slower than the stream")
-	w.await("alice", broadcast.KeyInactive)
+	w.ended("alice")
 	w.sound(folder(key))
 }
 

@@ -132,6 +132,7 @@ type worker struct {
 	server  *rtmpin.Server
 	address string
 	served  chan error
+	stopped sync.Once
 }
 
 func (w *world) startWorker() {
@@ -154,6 +155,10 @@ func (w *world) startWorker() {
 }
 
 func (k *worker) stop(t *testing.T) {
+	k.stopped.Do(func() { k.shutdown(t) })
+}
+
+func (k *worker) shutdown(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	err := errors.Join(k.server.Shutdown(ctx), <-k.served)

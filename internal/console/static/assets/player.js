@@ -1,4 +1,4 @@
-// Plays one HLS address into a video element and does not let go of it: every
+// Plays one HLS or HTTP-FLV address into a video element and does not let go of it: every
 // fatal error is recovered with a growing pause, until close().
 
 const config = {
@@ -18,6 +18,18 @@ const config = {
   detectStallWithCurrentTimeMs: 500,
 };
 
+// HTTP-FLV: what arrives is played, 0.4 s behind; who is farther behind plays
+// faster, and jumps from 2 s on.
+const low = {
+  enableWorker: false, enableStashBuffer: false, lazyLoad: false, autoCleanupSourceBuffer: true,
+  liveSync: true, liveSyncMaxLatency: 0.8, liveSyncTargetLatency: 0.4, liveSyncPlaybackRate: 1.1,
+  liveBufferLatencyChasing: true, liveBufferLatencyChasingOnPaused: false,
+  liveBufferLatencyMaxLatency: 2, liveBufferLatencyMinRemain: 0.4,
+};
+
+/** Whether this browser plays HTTP-FLV. */
+export const playsFLV = () => globalThis.mpegts?.getFeatureList().mseLivePlayback ?? false;
+
 const patient = (firstByte) => ({
   default: {
     maxTimeToFirstByteMs: firstByte, maxLoadTimeMs: 20000,
@@ -33,6 +45,7 @@ export class Player {
     this.onChange = onChange;
     this.url = null;
     this.hls = null;
+    this.flv = null;
     this.errors = []; // the fatal ones that were recovered, newest last, at most 50
     this.blocked = false; // the browser wants a gesture before it plays even muted
     this.failures = 0;
@@ -44,7 +57,10 @@ export class Player {
     if (this.url === url) return;
     this.close();
     this.url = url;
-    if (globalThis.Hls?.isSupported()) this.#openHls();
+    if (/\.flv$/.test(new URL(url, location.href).pathname)) {
+      if (!playsFLV()) throw new Error("this browser plays no HTTP-FLV");
+      this.#openFLV();
+    } else if (globalThis.Hls?.isSupported()) this.#openHls();
     else if (this.video.canPlayType("application/vnd.apple.mpegurl")) this.#openNative();
     else throw new Error("this browser plays no HLS");
     this.play();
@@ -81,12 +97,36 @@ export class Player {
     }, wait);
   }
 
+  #openFLV() {
+    const mpegts = globalThis.mpegts;
+    mpegts.LoggingControl.enableAll = false;
+    const flv = this.flv = mpegts.createPlayer({ type: "flv", isLive: true, cors: true, url: this.url }, low);
+    const again = (type, details, info) => {
+      if (this.flv !== flv) return;
+      this.errors.push({ type, details, status: info?.code ?? null, at: Date.now() });
+      if (this.errors.length > 50) this.errors.shift();
+      const wait = Math.min(500 * 2 ** this.failures++, 8000);
+      this.onChange();
+      setTimeout(() => { if (this.flv === flv) { this.#closeFLV(); this.#openFLV(); this.play(); } }, wait);
+    };
+    flv.on(mpegts.Events.ERROR, again);
+    flv.on(mpegts.Events.LOADING_COMPLETE, () => again("NetworkError", "the server has ended the stream"));
+    flv.attachMediaElement(this.video);
+    flv.load();
+  }
+
+  #closeFLV() {
+    const flv = this.flv;
+    this.flv = null;
+    flv?.destroy();
+  }
+
   #openNative() {
     this.video.src = this.url;
     this.onNativeError = () => {
       const wait = Math.min(500 * 2 ** this.failures++, 8000);
       this.onChange();
-      setTimeout(() => { if (this.url && !this.hls) { this.video.src = this.url; this.play(); } }, wait);
+      setTimeout(() => { if (this.url && !this.hls && !this.flv) { this.video.src = this.url; this.play(); } }, wait);
     };
     this.video.addEventListener("error", this.onNativeError);
   }
@@ -94,6 +134,7 @@ export class Player {
   /** The interruption is over: what waits out a back-off tries now. */
   nudge() {
     if (this.hls?.levels?.length && this.failures) this.hls.startLoad(-1);
+    if (this.flv && this.failures) { this.#closeFLV(); this.#openFLV(); this.play(); }
   }
 
   play() {
@@ -104,6 +145,12 @@ export class Player {
 
   /** Jumps to where the player would start now. */
   toLive() {
+    if (this.flv) {
+      const b = this.video.buffered;
+      if (b.length) this.video.currentTime = Math.max(this.video.currentTime, b.end(b.length - 1) - 0.4);
+      this.play();
+      return;
+    }
     const end = this.video.seekable.length ? this.video.seekable.end(this.video.seekable.length - 1) - 4 : null;
     const to = this.hls?.liveSyncPosition ?? end;
     if (to !== null && to > this.video.currentTime) this.video.currentTime = to;
@@ -113,6 +160,10 @@ export class Player {
   /** When the picture on screen was captured, as a Date, or null. */
   playingDate() {
     if (this.hls) return this.hls.playingDate ?? null;
+    if (this.flv) { // FLV says no time of day: what arrived last is nearly now
+      const b = this.video.buffered;
+      return b.length ? new Date(Date.now() - (b.end(b.length - 1) - this.video.currentTime) * 1000) : null;
+    }
     const start = this.video.getStartDate?.();
     return start && !isNaN(start) ? new Date(+start + this.video.currentTime * 1000) : null;
   }
@@ -120,6 +171,7 @@ export class Player {
   close() {
     this.hls?.destroy();
     this.hls = null;
+    this.#closeFLV();
     if (this.onNativeError) this.video.removeEventListener("error", this.onNativeError);
     this.onNativeError = null;
     if (this.url !== null) { this.video.removeAttribute("src"); this.video.load(); }

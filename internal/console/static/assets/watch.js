@@ -2,7 +2,7 @@
 // interruptions, shows what is going on.
 
 import { follow } from "./state.js";
-import { Player } from "./player.js";
+import { Player, playsFLV } from "./player.js";
 import { controls } from "./controls.js";
 
 const $ = (id) => document.getElementById(id);
@@ -16,6 +16,8 @@ let finishBy = null; // when a show that ended is cut off at the latest
 let gone = false;
 let unplayable = null;
 
+let lowDelay = false; // the viewer's wish
+
 const player = new Player(video, () => render());
 const ui = controls(stage, video, player);
 const pollNow = follow(document.body.dataset.stateUrl, onState, () => { gone = true; player.close(); render(); });
@@ -27,9 +29,21 @@ function onState(state, offset) {
   apply();
 }
 
+// The address that is played: HLS, unless low delay is wished or all there is.
+function address() {
+  const p = room.playback;
+  if (p?.httpFlvURL && playsFLV() && (lowDelay || !p.hlsURL)) return p.httpFlvURL;
+  return p?.hlsURL ?? p?.httpFlvURL;
+}
+
+function setLowDelay(on) {
+  lowDelay = on;
+  apply();
+}
+
 function apply() {
   const on = room.videoRoomState === "LIVE" || room.videoRoomState === "LIVE_INACTIVE";
-  const url = room.playback?.hlsURL;
+  const url = address();
   if (on) {
     finished = false;
     finishBy = null;
@@ -37,7 +51,7 @@ function apply() {
       const again = player.url === url && room.videoRoomState === "LIVE";
       try { player.open(url); unplayable = null; } catch (e) { unplayable = e.message; }
       if (again) player.nudge();
-    } else if (room.playback) unplayable = "this room has no HLS output";
+    } else if (room.playback) unplayable = "this room has no output that a browser plays";
   } else if (player.url && !finished) {
     // Viewers are some seconds behind: they see the show's end, except of one that was cut.
     if (room.endReason === "FORCED" || !moving) finish();
@@ -53,6 +67,12 @@ function finish() {
   player.close();
   render();
 }
+
+$("low").addEventListener("click", () => setLowDelay(!lowDelay));
+document.addEventListener("keydown", (e) => {
+  if (e.key.toLowerCase() !== "d" || e.ctrlKey || e.metaKey || e.altKey || $("low").hidden || $("bar").hidden) return;
+  setLowDelay(!lowDelay);
+});
 
 video.addEventListener("ended", () => { pollNow(); if (finishBy !== null) finish(); });
 for (const name of ["waiting", "stalled"]) video.addEventListener(name, () => pollSoon());
@@ -123,6 +143,9 @@ function render() {
   const heading = room.title ?? "Live room";
   write($("title"), heading);
   document.title = `${room.videoRoomState === "LIVE" ? "● " : ""}${heading} · roomcast`;
+  const both = room.playback?.hlsURL && room.playback?.httpFlvURL && playsFLV();
+  $("low").hidden = !both;
+  $("low").setAttribute("aria-pressed", String(lowDelay));
   addresses();
   ui.refresh();
   showDelay();

@@ -105,6 +105,7 @@ func (m *machine) open(ctx context.Context) error {
 	}
 	m.service = control.New(control.Options{
 		Store: m.db, Objects: objects, IDs: source, Now: time.Now, URLs: m.urls, Log: m.log,
+		Transcoder: m.transcoder(ctx, objects),
 	})
 	if m.creds, err = loadCredentials(ctx, m.settings.Data, m.service, source); err != nil {
 		return err
@@ -130,7 +131,7 @@ func (m *machine) open(ctx context.Context) error {
 func (m *machine) run(ctx context.Context) {
 	m.loops.Go(func() { m.service.Consume(ctx, m.queue) })
 	m.loops.Go(func() { m.sweep(ctx) })
-	m.loops.Go(func() { every(ctx, jobsEvery, m.log, "jobs", m.service.RunJobs) })
+	m.lanes(ctx)
 	m.loops.Go(func() {
 		if err := m.rtmp.Serve(ctx, m.rtmpLn); err != nil {
 			m.failed <- fmt.Errorf("rtmp server: %w", err)

@@ -32,6 +32,7 @@ func (m *machine) handler(source *ids.Source, media http.Handler) (http.Handler,
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/live/", media)
+	mux.Handle("/posts/", media)
 	mux.Handle("/flv/", m.flv())
 	mux.Handle("/", pages)
 	mux.HandleFunc("GET /healthz", ok)

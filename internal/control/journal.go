@@ -121,7 +121,8 @@ func (s *Service) notices(out broadcast.Outcome, now time.Time) []Notice {
 			if t.On == broadcast.OnCreate {
 				n.Type = "video_room.created"
 			}
-		case broadcast.PostMachine: // not of a step: postNotices
+		case broadcast.PostMachine:
+			continue // not of a step: postNotices
 		}
 		list = append(list, n)
 	}

@@ -20,6 +20,8 @@ type Transcoder interface {
 	CanEncode() bool
 	// Source writes the original: one file, or several that cannot be joined.
 	Source(ctx context.Context, t SourceTask) ([]broadcast.PostFile, error)
+	// Forget drops what is kept of a post between runs.
+	Forget(id broadcast.PostID)
 	// Process writes renditions and pictures; progress is told percents.
 	Process(ctx context.Context, t ProcessTask, progress func(percent int)) (Processed, error)
 }
@@ -82,7 +84,9 @@ func (s *Service) makeSource(ctx context.Context, j Job) error {
 			return s.mediaFailed(ctx, j, broadcast.OnSourceFailed, CodeSourceFailed, err)
 		}
 	}
-	encode := len(files) > 0 && s.Transcoder.CanEncode()
+	// Stretches that cannot be joined are not transcoded: they stay what they
+	// are, and playable.
+	encode := len(files) == 1 && s.Transcoder.CanEncode()
 	_, err = s.movePost(ctx, archiver(), post.ID, func(p *broadcast.VideoPost) (postChange, error) {
 		if p.State != broadcast.PostCreated {
 			return postChange{}, errUnchanged
@@ -97,9 +101,19 @@ func (s *Service) makeSource(ctx context.Context, j Job) error {
 		}, nil
 	})
 	if errors.Is(err, ErrNotFound) {
+		s.forget(j.PostID)
 		return s.deleteFolder(ctx, postFolder(j.PostID))
 	}
+	if err == nil && !encode {
+		s.forget(j.PostID)
+	}
 	return err
+}
+
+func (s *Service) forget(id broadcast.PostID) {
+	if s.Transcoder != nil {
+		s.Transcoder.Forget(id)
+	}
 }
 
 // mediaFailed gives a job's error back so that it comes again, or, at its last
@@ -153,7 +167,11 @@ func (s *Service) processed(ctx context.Context, id broadcast.PostID, done Proce
 		return postChange{moves: []broadcast.PostMove{{On: broadcast.OnProcessed}}, jobs: []Job{later}}, nil
 	})
 	if errors.Is(err, ErrNotFound) {
+		s.forget(id)
 		return s.deleteFolder(ctx, postFolder(id))
+	}
+	if err == nil {
+		s.forget(id)
 	}
 	return err
 }

@@ -87,6 +87,11 @@ func (d *Disk) replace(l *keyLock, key, etag string, body [][]byte, h headers) e
 	if err != nil {
 		return err
 	}
+	return d.place(l, key, etag, temp, info, h)
+}
+
+// place makes a finished file below tempDir the object of key.
+func (d *Disk) place(l *keyLock, key, etag, temp string, info fs.FileInfo, h headers) error {
 	kept, err := d.keepHeaders(key, etag, h)
 	if err == nil {
 		l.seen.Lock()

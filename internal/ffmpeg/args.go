@@ -1,0 +1,112 @@
+package ffmpeg
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/roomcast/roomcast/internal/ladder"
+)
+
+// Remux copies n piped tracks (pipe:3 and on) into one MP4 whose index stands
+// in front, times as they are but for one common offset.
+func Remux(n int, out string) []string {
+	args := []string{"-copyts"}
+	for i := range n {
+		args = append(args, "-f", "mp4", "-i", "pipe:"+strconv.Itoa(3+i))
+	}
+	for i := range n {
+		args = append(args, "-map", strconv.Itoa(i)+":0")
+	}
+	return append(args, "-c", "copy", "-avoid_negative_ts", "make_zero", "-max_interleave_delta", "0",
+		"-movflags", "+faststart", "-f", "mp4", out)
+}
+
+// Encode makes one video rendition, without audio: key frames every
+// gopSeconds, at the same times in every rendition.
+func Encode(in string, r ladder.Rendition, gopSeconds int, out string) []string {
+	rate := strconv.FormatInt(r.BitrateBPS, 10)
+	args := []string{
+		"-i", in, "-map", "0:v:0", "-an", "-sn", "-dn",
+		"-vf", fmt.Sprintf("scale=%d:%d:flags=bicubic,setsar=1,format=yuv420p", r.WidthPixels, r.HeightPixels),
+		"-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high",
+		"-b:v", rate, "-maxrate", strconv.FormatInt(r.BitrateBPS*3/2, 10), "-bufsize", strconv.FormatInt(r.BitrateBPS*2, 10),
+		"-force_key_frames", fmt.Sprintf("expr:gte(t,n_forced*%d)", gopSeconds), "-sc_threshold", "0", "-x264-params", "open-gop=0",
+	}
+	if r.FrameRate > 0 {
+		args = append(args, "-fpsmax", strconv.FormatFloat(r.FrameRate, 'f', -1, 64))
+	}
+	return append(args, "-movflags", "+faststart", "-f", "mp4", out)
+}
+
+// EncodeAudio makes the audio rendition.
+func EncodeAudio(in string, bitrateBPS int64, out string) []string {
+	return []string{
+		"-i", in, "-map", "0:a:0", "-vn", "-sn", "-dn", "-c:a", "aac", "-b:a", strconv.FormatInt(bitrateBPS, 10), "-ac", "2",
+		"-movflags", "+faststart", "-f", "mp4", out,
+	}
+}
+
+// Join copies the first track of every file into one MP4.
+func Join(files []string, out string) []string {
+	return append(inputs(files), "-c", "copy", "-movflags", "+faststart", "-f", "mp4", out)
+}
+
+// Package copies the first track of every file, videos of them first, into
+// CMAF segments with HLS playlists and an MPD in the current folder of out:
+// master.m3u8, media_0.m3u8 …, manifest.mpd.
+func Package(files []string, videos, segmentSeconds int, out string) []string {
+	sets := ""
+	if videos > 0 {
+		sets = "id=0,streams=v"
+	}
+	if len(files) > videos {
+		if sets != "" {
+			sets += " "
+		}
+		sets += "id=1,streams=a"
+	}
+	return append(inputs(files), "-c", "copy", "-f", "dash", "-dash_segment_type", "mp4", "-seg_duration", strconv.Itoa(segmentSeconds),
+		"-use_template", "1", "-use_timeline", "1", "-adaptation_sets", sets, "-hls_playlist", "1",
+		"-init_seg_name", "init-$RepresentationID$.mp4", "-media_seg_name", "$RepresentationID$-$Number%05d$.m4s", out)
+}
+
+func inputs(files []string) (args []string) {
+	for _, f := range files {
+		args = append(args, "-i", f)
+	}
+	for i := range files {
+		args = append(args, "-map", strconv.Itoa(i)+":0")
+	}
+	return args
+}
+
+// Thumbnail takes the first picture that is not black, at most a minute in.
+func Thumbnail(in, out string) []string {
+	return []string{
+		"-t", "60", "-i", in, "-map", "0:v:0", "-vf", "blackframe=0:32,metadata=select:key=lavfi.blackframe.pblack:value=90:function=less,scale='min(1280,iw)':-2",
+		"-frames:v", "1", "-q:v", "3", "-update", "1", "-f", "image2", out,
+	}
+}
+
+// FirstPicture takes the first picture, whatever it shows.
+func FirstPicture(in, out string) []string {
+	return []string{"-i", in, "-map", "0:v:0", "-vf", "scale='min(1280,iw)':-2", "-frames:v", "1", "-q:v", "3", "-update", "1", "-f", "image2", out}
+}
+
+// Preview makes three seconds of animated WebP from the given second on.
+func Preview(in string, fromSeconds float64, out string) []string {
+	return []string{
+		"-ss", strconv.FormatFloat(fromSeconds, 'f', 3, 64), "-t", "3", "-i", in, "-map", "0:v:0",
+		"-vf", "fps=8,scale='min(320,iw)':-2", "-c:v", "libwebp", "-loop", "0", "-q:v", "60", "-f", "webp", out,
+	}
+}
+
+// Sprite makes one JPEG of pictures, one every so many seconds, columns ×
+// rows of them, each width × height pixels.
+func Sprite(in string, everySeconds float64, columns, rows, width, height int, out string) []string {
+	return []string{
+		"-skip_frame", "nokey", "-i", in, "-map", "0:v:0", "-vf",
+		fmt.Sprintf("fps=1/%s:start_time=0:round=up,scale=%d:%d,tile=%dx%d", strconv.FormatFloat(everySeconds, 'f', 3, 64), width, height, columns, rows),
+		"-frames:v", "1", "-q:v", "5", "-update", "1", "-f", "image2", out,
+	}
+}

@@ -1,0 +1,94 @@
+package disk
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strconv"
+
+	"github.com/roomcast/roomcast/internal/control"
+)
+
+// PutFrom writes an object of any size from r, as Put does from memory.
+// Conditions are not possible.
+func (d *Disk) PutFrom(ctx context.Context, key string, r io.Reader, opt control.PutOptions) (string, error) {
+	etag, err := d.putFrom(ctx, key, r, opt)
+	if err != nil {
+		return "", fmt.Errorf("put object %q: %w", key, err)
+	}
+	return etag, nil
+}
+
+func (d *Disk) putFrom(ctx context.Context, key string, r io.Reader, opt control.PutOptions) (string, error) {
+	if err := checkKey(key); err != nil {
+		return "", err
+	}
+	if opt.IfMatch != "" || opt.IfNoneMatch {
+		return "", errors.New("a streamed object has no condition")
+	}
+	temp, etag, info, err := d.copyTemp(ctx, r)
+	if err != nil {
+		return "", err
+	}
+	l := d.lock(key)
+	l.put.Lock()
+	defer l.put.Unlock()
+	if err := d.place(l, key, etag, temp, info, headersOf(key, opt)); err != nil {
+		d.dirs.prune(path.Dir(key))
+		return "", err
+	}
+	return etag, nil
+}
+
+// copyTemp writes and syncs a file below tempDir; its name, ETag and size.
+func (d *Disk) copyTemp(ctx context.Context, r io.Reader) (name, etag string, info fs.FileInfo, err error) {
+	name = path.Join(tempDir, strconv.FormatUint(d.temps.Add(1), 10))
+	f, err := d.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode)
+	if err != nil {
+		return "", "", nil, mapError(err)
+	}
+	h := sha256.New()
+	_, err = io.Copy(io.MultiWriter(f, h), reader{ctx, r})
+	if err == nil {
+		err = f.Sync()
+	}
+	info, statErr := f.Stat()
+	if err = errors.Join(err, statErr, f.Close()); err != nil {
+		return "", "", nil, errors.Join(mapError(err), d.root.Remove(name))
+	}
+	return name, quote(h.Sum(nil)), info, nil
+}
+
+// GetTo copies an object of any size to w.
+func (d *Disk) GetTo(ctx context.Context, key string, w io.Writer) error {
+	if err := checkKey(key); err != nil {
+		return fmt.Errorf("get object %q: %w", key, err)
+	}
+	f, _, err := d.open(key)
+	if err != nil {
+		return fmt.Errorf("get object %q: %w", key, err)
+	}
+	_, err = io.Copy(w, reader{ctx, f})
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("get object %q: %w", key, err)
+	}
+	return nil
+}
+
+// reader ends with its context.
+type reader struct {
+	ctx context.Context //nolint:containedctx // io.Reader has no room for it
+	r   io.Reader
+}
+
+func (r reader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
+}

@@ -32,11 +32,11 @@ const tagBytes = 11 + 4
 //	| type(1) | size(3) | timestamp(3) | its high byte(1) | stream id(3) | payload | 11 + size(4) |
 func appendTags(dst []byte, all []rtmpin.Message) []byte {
 	for _, m := range all {
-		size, t := len(m.Payload), m.TimestampMS
-		dst = append(dst, byte(m.Type), byte(size>>16), byte(size>>8), byte(size),
-			byte(t>>16), byte(t>>8), byte(t), byte(t>>24), 0, 0, 0)
-		dst = append(dst, m.Payload...)
-		dst = binary.BigEndian.AppendUint32(dst, uint32(size+11)) //nolint:gosec // 8 MiB at most
+		size, t := length(m), m.TimestampMS
+		dst = binary.BigEndian.AppendUint32(dst, uint32(m.Type)<<24|size)
+		dst = binary.BigEndian.AppendUint32(dst, t<<8|t>>24)
+		dst = append(append(dst, 0, 0, 0), m.Payload...)
+		dst = binary.BigEndian.AppendUint32(dst, size+11)
 	}
 	return dst
 }
@@ -69,9 +69,10 @@ func chunk(size int, fill func([]byte) []byte) (framed []byte, at int) {
 func appendRTMP(dst []byte, all []rtmpin.Message) []byte {
 	for _, m := range all {
 		id := map[rtmpin.MessageType]byte{rtmpin.TypeAudio: 4, rtmpin.TypeData: 5, rtmpin.TypeVideo: 6}[m.Type]
-		size, t := len(m.Payload), min(m.TimestampMS, 0xffffff)
-		dst = append(dst, id, byte(t>>16), byte(t>>8), byte(t),
-			byte(size>>16), byte(size>>8), byte(size), byte(m.Type), 1, 0, 0, 0)
+		size, t := length(m), min(m.TimestampMS, 0xffffff)
+		dst = binary.BigEndian.AppendUint32(append(dst, id), t<<8|size>>16)
+		dst = binary.BigEndian.AppendUint32(dst, size<<16|uint32(m.Type)<<8|1)
+		dst = append(dst, 0, 0, 0)
 		for rest := m.Payload; ; {
 			if t == 0xffffff {
 				dst = binary.BigEndian.AppendUint32(dst, m.TimestampMS)
@@ -87,10 +88,7 @@ func appendRTMP(dst []byte, all []rtmpin.Message) []byte {
 	return dst
 }
 
-func payloadBytes(all []rtmpin.Message) int {
-	n := 0
-	for _, m := range all {
-		n += len(m.Payload)
-	}
-	return n
+// length is that of the payload, which is below 2^24.
+func length(m rtmpin.Message) uint32 {
+	return uint32(len(m.Payload)) //nolint:gosec // 8 MiB at most
 }

@@ -41,9 +41,9 @@ func (s *socket) TryWrite(bufs [][]byte) (int, error) {
 // has one buffer at a time, so there is nothing to gather.
 func (s *socket) write(fd uintptr) bool {
 	for _, b := range s.bufs {
-		n, err := syscall.Write(int(fd), b) //nolint:gosec // a file descriptor
+		n, err := syscall.Write(int(fd), b)
 		for errors.Is(err, syscall.EINTR) {
-			n, err = syscall.Write(int(fd), b) //nolint:gosec // as above
+			n, err = syscall.Write(int(fd), b)
 		}
 		if err != nil {
 			if !errors.Is(err, syscall.EAGAIN) {
@@ -63,7 +63,7 @@ func (s *socket) Gone() bool {
 	gone := false
 	err := s.raw.Read(func(fd uintptr) bool {
 		var b [1]byte
-		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT) //nolint:gosec // as above
+		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		gone = err == nil && n == 0 || err != nil && !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EINTR)
 		return true
 	})

@@ -30,7 +30,8 @@ func ffmpeg(args ...string) (stdout, stderr string, err error) {
 // "-live_start_index", "0".
 func Decode(input string, extra ...string) error {
 	args := append([]string{"-xerror", "-err_detect", "+crccheck+bitstream+buffer+explode"}, extra...)
-	_, stderr, err := ffmpeg(append(args, "-i", input, "-map", "0:v?", "-map", "0:a?", "-f", "null", "-")...)
+	_, stderr, err := ffmpeg(append(args, "-i", input, "-map", "0:v?", "-map", "0:a?",
+		"-fps_mode", "passthrough", "-enc_time_base", "-1", "-f", "null", "-")...) // the frame rate that ffmpeg guesses is no matter of ours
 	if err == nil && stderr != "" {
 		err = errors.New("the decoder complains")
 	}

@@ -137,7 +137,7 @@ func (c *checker) listed(p mpdPeriod, set mpdSet, s listed, start time.Time) {
 		return
 	}
 	segment := c.segments[s.uri]
-	if segment.size > 0 && (segment.earliest != s.t || segment.duration != s.d) {
+	if segment.size > 0 && (!segment.begins(s.t, m.Timescale) || !lasts(ticks(s.d, m.Timescale), ticks(segment.duration, m.Timescale))) {
 		c.find("timeline", "segment %d of %s is listed with t=%d d=%d, its boxes say %d and %d", s.number, rep, s.t, s.d, segment.earliest, segment.duration)
 	}
 	if segment.size > 0 && !segment.key && set.SAP != "" {

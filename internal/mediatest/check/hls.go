@@ -9,7 +9,8 @@ import (
 )
 
 // holeTolerance is how far PROGRAM-DATE-TIME may be from the sum of the
-// durations before it in one run: the reorder delay may differ by a picture.
+// durations before it in one run: the reorder delay may differ by a picture. So
+// may what is announced be shorter than what the samples last.
 const holeTolerance = 150 * time.Millisecond
 
 func (c *checker) playlist(w Write) {
@@ -110,7 +111,7 @@ func (c *checker) boxes(e manifest.Entry) {
 	if folder(e.Map) != folder(e.URI) {
 		c.find("map", "segment %d is %s under %s", e.Number, e.URI, e.Map)
 	}
-	if got := ticks(segment.duration, int64(init.timescale)); (got - e.Duration).Abs() > time.Microsecond {
+	if got := ticks(segment.duration, int64(init.timescale)); !lasts(e.Duration, got) {
 		c.find("duration", "segment %d has EXTINF %v, its boxes last %v", e.Number, e.Duration, got)
 	}
 	if !segment.key && c.lists[c.key].Independent {
@@ -139,7 +140,11 @@ func (c *checker) neighbours(a, b manifest.Entry) {
 	if y.tfdt != x.tfdt+x.duration {
 		c.find("tfdt", "segment %d decodes from %d on, %d ends at %d", b.Number, y.tfdt, a.Number, x.tfdt+x.duration)
 	}
-	if media := ticks(y.earliest-x.earliest, int64(init.timescale)); !near(b.Time.Sub(a.Time), media) {
+	media := ticks(y.earliest-x.earliest, int64(init.timescale))
+	if own := ticks(x.duration, int64(init.timescale)); !near(a.Duration, own) && !near(a.Duration, media) && x.key && y.key {
+		c.find("duration", "segment %d has EXTINF %v, its boxes last %v, the next one is shown %v later", a.Number, a.Duration, own, media)
+	}
+	if pdt := b.Time.Sub(a.Time); !near(pdt, media) && (x.key && y.key || (pdt-media).Abs() > holeTolerance) {
 		c.find("program-date-time", "from %d to %d it advances %v, the pictures %v", a.Number, b.Number, b.Time.Sub(a.Time), media)
 	}
 }
@@ -168,3 +173,15 @@ func (c *checker) master(w Write) {
 
 // folder is the run's folder, "s<epoch>-<run>".
 func folder(uri string) string { f, _, _ := strings.Cut(uri, "/"); return f }
+
+// begins is true where a segment may be announced from t on: with its earliest
+// picture, or later where it begins in the middle of reordered ones.
+func (s segmentInfo) begins(t, timescale int64) bool {
+	late := ticks(t-s.earliest, timescale)
+	return late == 0 || !s.key && late > 0 && late <= holeTolerance
+}
+
+// lasts is true where a duration may be announced for samples that last so long.
+func lasts(announced, samples time.Duration) bool {
+	return announced <= samples+2*time.Millisecond && announced >= samples-2*holeTolerance
+}

@@ -47,7 +47,20 @@ func readInit(body []byte) (initInfo, error) {
 	if t.Mdia == nil || t.Mdia.Mdhd == nil || t.Mdia.Mdhd.Timescale == 0 {
 		return initInfo{}, errors.New("no timescale")
 	}
+	if id := esID(t); id != 0 { // ISO/IEC 14496-14, 3.1.2
+		return initInfo{}, fmt.Errorf("ES_ID %d in a file", id)
+	}
 	return initInfo{timescale: t.Mdia.Mdhd.Timescale}, nil
+}
+
+func esID(t *mp4.TrakBox) uint16 {
+	if t.Mdia.Minf == nil || t.Mdia.Minf.Stbl == nil || t.Mdia.Minf.Stbl.Stsd == nil {
+		return 0
+	}
+	if a := t.Mdia.Minf.Stbl.Stsd.Mp4a; a != nil && a.Esds != nil {
+		return a.Esds.EsID
+	}
+	return 0
 }
 
 func readSegment(body []byte) (segmentInfo, error) {

@@ -152,9 +152,10 @@ func parseSegment(tr segment.TrackSegment, sequence uint32) ([]out, error) {
 	switch {
 	case at != uint64(len(body)):
 		return nil, fmt.Errorf("%d bytes that belong to no sample", uint64(len(body))-at)
-	case earliest != int64(tr.EarliestPTS):
+	case earliest > int64(tr.EarliestPTS) || earliest < int64(tr.EarliestPTS) && (all[0].sync || earliest < int64(tr.EarliestPTS)-13_500):
 		return nil, fmt.Errorf("earliest PTS %d, said %d", earliest, tr.EarliestPTS)
-	case dts-int64(tr.BaseDTS) != int64(tr.Duration):
+	case int64(tr.Duration) > dts-int64(tr.BaseDTS)+180 || int64(tr.Duration) < dts-int64(tr.BaseDTS)-27_000:
+		// It ends where the next one is shown: rounding, and reordered pictures.
 		return nil, fmt.Errorf("duration %d, said %d", dts-int64(tr.BaseDTS), tr.Duration)
 	}
 	return all, nil

@@ -7,10 +7,15 @@ import (
 	"github.com/roomcast/roomcast/internal/media"
 )
 
-// cut emits the open pictures, the last of which ends at end, with the audio
-// that begins before audioUntil. key says whether the next segment begins with
-// a key frame. There is at least one picture.
+// cut emits all open pictures. See cutFirst.
 func (s *Segmenter) cut(end, audioUntil media.Ticks, key bool) error {
+	return s.cutFirst(len(s.video.samples), end, audioUntil, key)
+}
+
+// cutFirst emits the first n > 0 open pictures, the last of which ends at end,
+// with the audio that begins before audioUntil. key says whether the next
+// segment begins with a key frame; audioUntil is its presentation time then.
+func (s *Segmenter) cutFirst(n int, end, audioUntil media.Ticks, key bool) error {
 	if !s.frozen {
 		if err := s.freeze(end-s.video.samples[0].dts, true); err != nil {
 			return err
@@ -20,14 +25,21 @@ func (s *Segmenter) cut(end, audioUntil media.Ticks, key bool) error {
 		}
 	}
 	out := Segment{Run: s.run, Independent: s.independent, Tracks: make([]TrackSegment, 0, 2)}
-	n := len(s.video.samples)
 	s.health.frame = s.lastDuration()
 	s.openBytes -= s.video.weight(n)
 	start := s.video.samples[0].dts
 	if s.audio.in {
 		s.fillAudio(end)
 	}
-	out.Tracks = append(out.Tracks, s.video.take(n, end, s.shift))
+	pictures := s.video.take(n, end, s.shift)
+	if !s.independent {
+		pictures.follows(s.video.shown)
+	}
+	if key {
+		pictures.joins(audioUntil)
+	}
+	s.video.shown = pictures.EarliestPTS + pictures.Duration
+	out.Tracks = append(out.Tracks, pictures)
 	if s.audio.in {
 		// What is over the limit waits for the next segment.
 		frames := max(min(s.audio.before(audioUntil), int(s.audio.fromVideoTicks(s.limit())/audioFrame)), 1)

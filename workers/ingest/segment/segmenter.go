@@ -20,6 +20,9 @@ const (
 	maxTarget      = 10 * time.Second
 	targetSlack    = 490 * time.Millisecond
 	cutSlack       = 100 * time.Millisecond
+	// longestPicture is what a variable frame rate may show one picture for; what
+	// is longer is a hole.
+	longestPicture = time.Second
 	shortestCut    = 450 * time.Millisecond
 	// audioPatience is how far audio may be behind a cut before silence takes
 	// its place; a publisher that is always later gets up to maxPatience.

@@ -26,6 +26,9 @@ type track struct {
 	scratch  []cmaf.Sample
 	sequence uint32 // mfhd of the run's last fragment
 
+	// Video only: where the pictures that were given out have been shown.
+	shown media.Ticks
+
 	// Audio only: end is the DTS of the next frame, once started.
 	end     media.Ticks
 	started bool
@@ -125,6 +128,27 @@ func (t *track) take(n int, end, shift media.Ticks) TrackSegment {
 	out.Body = body[: 1+n : 1+n]
 	out.SizeBytes += int64(len(header))
 	return out
+}
+
+// joins ends what is announced where the next segment is shown, so that the
+// segments of a timeline do not overlap (ISO/IEC 23009-1, 5.3.9.6). Decode
+// times alone do not tell: they and composition offsets are rounded to
+// milliseconds one by one, and a reorder delay may differ by some pictures.
+func (t *TrackSegment) joins(next media.Ticks) {
+	const rounding, reordering = 2 * videoHz / 1000, 150 * videoHz / 1000
+	if off := next - t.EarliestPTS - t.Duration; off <= rounding && off >= -min(reordering, t.Duration/2) {
+		t.Duration += off
+	}
+}
+
+// follows announces a segment from where the one before ends: at a forced cut
+// reordered pictures may be shown before pictures of the segment before.
+func (t *TrackSegment) follows(shown media.Ticks) {
+	const reordering = 150 * videoHz / 1000
+	if late := shown - t.EarliestPTS; late > 0 && late <= min(reordering, t.Duration/2) {
+		t.EarliestPTS += late
+		t.Duration -= late
+	}
 }
 
 // anchor ties the timeline to the wall clock: EXT-X-PROGRAM-DATE-TIME.

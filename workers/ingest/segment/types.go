@@ -52,7 +52,9 @@ type Segment struct {
 type TrackSegment struct {
 	Name string
 	// EarliestPTS and Duration are in ticks of the track's timescale; MPD S@t
-	// and S@d.
+	// and S@d. Where the next segment is shown before the samples of this one
+	// have ended (reordered pictures), Duration reaches up to there, and a segment
+	// that does not begin with a key frame follows the one before.
 	EarliestPTS, Duration media.Ticks
 	// BaseDTS is the tfdt of the (first) fragment.
 	BaseDTS media.Ticks

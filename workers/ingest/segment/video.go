@@ -50,6 +50,11 @@ func (s *Segmenter) cutBefore(u media.AccessUnit) error {
 	elapsed := u.DTS - s.video.samples[0].dts
 	limit := s.limit()
 	switch {
+	case elapsed > limit && s.lastCanWait(u.DTS):
+		if err := s.cutBeforeLast(); err != nil {
+			return err
+		}
+		return s.cutBefore(u)
 	case elapsed > limit:
 		return s.overHole(u)
 	case u.Key && s.cutAtKey(elapsed):
@@ -58,9 +63,31 @@ func (s *Segmenter) cutBefore(u media.AccessUnit) error {
 		if !u.Key {
 			s.warnForced()
 		}
-		return s.cut(u.DTS, u.DTS+s.video.samples[0].cts, u.Key)
+		shown := u.DTS + s.video.samples[0].cts
+		if u.Key {
+			shown = u.DTS + u.CTS
+		}
+		return s.cut(u.DTS, shown, u.Key)
 	}
 	return nil
+}
+
+// lastCanWait is true when the next picture at dts came later than the ones
+// before let expect, as it happens with a variable frame rate, and the segment
+// stays short enough without the last one.
+func (s *Segmenter) lastCanWait(dts media.Ticks) bool {
+	n := len(s.video.samples)
+	return n > 1 && dts-s.video.samples[n-1].dts <= media.TicksOf(longestPicture, videoHz)
+}
+
+// cutBeforeLast is a forced cut one picture back.
+func (s *Segmenter) cutBeforeLast() error {
+	n := len(s.video.samples) - 1
+	last := s.video.samples[n]
+	if !last.key {
+		s.warnForced()
+	}
+	return s.cutFirst(n, last.dts, last.dts+last.cts, last.key)
 }
 
 // cutAtKey is true when the segment is long enough, or would become too long if

@@ -24,6 +24,8 @@ func Init(kind media.Kind, timescale uint32) ([]byte, error) {
 		trak.Mdia.Minf.Stbl.Stsd.AddChild(mp4.CreateVisualSampleEntryBox("avc1", 320, 240, avcc))
 	} else if err := trak.SetAACDescriptor(2, int(timescale)); err != nil {
 		return nil, fmt.Errorf("make an init segment: %w", err)
+	} else {
+		trak.Mdia.Minf.Stbl.Stsd.Mp4a.Esds.EsID = 0 // ISO/IEC 14496-14, 3.1.2
 	}
 	var b bytes.Buffer
 	if err := init.Encode(&b); err != nil {

@@ -128,6 +128,9 @@ func TestAnInterruptedShowIsRecordedFrameByFrame(t *testing.T) {
 	playable := m.awaitPost(id, "playable", 5*time.Second, func(p post) bool { return p.Playback != nil })
 	t.Logf("playable %s after the end", time.Since(ended).Round(10*time.Millisecond))
 
+	m.kill() // wherever the making of the original is
+	m.start()
+
 	frames := mediatest.FrameMD5(t, src)
 	recorded := runsOf(t, strings.Replace(*playable.Playback.HLSURL, "master.m3u8", "v.m3u8", 1))
 	first := slices.Index(frames, recorded[0])
@@ -173,6 +176,11 @@ func TestAnInterruptedShowIsRecordedFrameByFrame(t *testing.T) {
 		} else if err := status(http.MethodGet, *url, http.StatusOK); err != nil {
 			t.Error(err)
 		}
+	}
+	posts := struct{ Items []post }{}
+	m.call(http.MethodGet, "/v2/apps/me/video-posts", nil, &posts)
+	if len(posts.Items) != 1 {
+		t.Errorf("%d posts", len(posts.Items))
 	}
 	list := struct{ Items []room }{}
 	m.call(http.MethodGet, "/v2/apps/me/video-rooms", nil, &list)

@@ -1,0 +1,136 @@
+package ffmpeg
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/roomcast/roomcast/internal/ladder"
+	"github.com/roomcast/roomcast/internal/mediatest"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func TestArguments(t *testing.T) {
+	r := ladder.Rendition{Name: "720p", WidthPixels: 1280, HeightPixels: 720, FrameRate: 29.97, BitrateBPS: 2_800_000}
+	var b strings.Builder
+	for _, c := range []struct {
+		name string
+		args []string
+	}{
+		{"remux", Remux(2, "out.mp4")},
+		{"encode", Encode("in.mp4", r, 4, "out.mp4")},
+		{"audio", EncodeAudio("in.mp4", 128_000, "out.mp4")},
+		{"join", Join([]string{"v.mp4", "a.mp4"}, "out.mp4")},
+		{"package", Package([]string{"v.mp4", "w.mp4", "a.mp4"}, 2, 4, "out/manifest.mpd")},
+		{"package audio", Package([]string{"a.mp4"}, 0, 4, "out/manifest.mpd")},
+		{"thumbnail", Thumbnail("in.mp4", "out.jpg")},
+		{"first picture", FirstPicture("in.mp4", "out.jpg")},
+		{"preview", Preview("in.mp4", 12.5, "out.webp")},
+		{"sprite", Sprite("in.mp4", 2, 10, 3, 160, 90, "out.jpg")},
+	} {
+		b.WriteString(c.name + ":\n  " + strings.Join(c.args, " ") + "\n")
+	}
+	path := filepath.Join("testdata", "arguments.txt")
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil || string(want) != b.String() {
+		t.Errorf("arguments changed (%v); make golden and read the diff:\n%s", err, b.String())
+	}
+}
+
+func TestProgressRisesToTheEnd(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	src := mediatest.Generate(t, mediatest.Spec{Container: "mp4"})
+	out := filepath.Join(t.TempDir(), "out.mp4")
+	var seen []time.Duration
+	r := ladder.Rendition{WidthPixels: 160, HeightPixels: 90, FrameRate: 25, BitrateBPS: 200_000}
+	if err := New(t.Context()).Run(t.Context(), Encode(src, r, 2, out), nil, func(d time.Duration) { seen = append(seen, d) }); err != nil {
+		t.Fatal(err)
+	}
+	if len(seen) == 0 || seen[len(seen)-1] < 5*time.Second || seen[len(seen)-1] > 7*time.Second {
+		t.Errorf("progress %v", seen)
+	}
+	m, err := New(t.Context()).Probe(t.Context(), out)
+	if err != nil || m.Video == nil || m.Video.WidthPixels != 160 || m.Audio != nil || m.Video.FrameRate != 25 {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+func TestAnEndWithAnErrorSaysWhatFFmpegSaid(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	err := New(t.Context()).Run(t.Context(), []string{"-i", "/nowhere.mp4", "-f", "null", "-"}, nil, nil)
+	var e *Error
+	if !errors.As(err, &e) || !strings.Contains(e.Error(), "/nowhere.mp4") || strings.Contains(e.Error(), "\n") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestTheChildDiesWithItsContext(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	endless := []string{"-re", "-f", "lavfi", "-i", "testsrc2", "-f", "null", "-"}
+	err := New(t.Context()).Run(ctx, endless, nil, func(time.Duration) { cancel() })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
+// An input that fails fails the run, and one that nobody reads ends with it.
+func TestInputsThatFail(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	out := filepath.Join(t.TempDir(), "out.mp4")
+	broken := errors.New("the bucket is gone")
+	err := New(t.Context()).Run(t.Context(), Remux(2, out), []Input{
+		func(context.Context, io.Writer) error { return broken },
+		func(ctx context.Context, _ io.Writer) error { <-ctx.Done(); return ctx.Err() },
+	}, nil)
+	if !errors.Is(err, broken) {
+		t.Errorf("%v", err)
+	}
+	err = New(t.Context()).Run(t.Context(), []string{"-i", "/nowhere.mp4", "-f", "null", "-"}, []Input{func(_ context.Context, w io.Writer) error {
+		for {
+			if _, err := w.Write(make([]byte, 1<<16)); err != nil {
+				return err
+			}
+		}
+	}}, nil)
+	var e *Error
+	if !errors.As(err, &e) {
+		t.Errorf("an input that nobody reads: %v", err)
+	}
+}
+
+func TestWithoutFFmpegEverythingIsMissing(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	tool := New(t.Context())
+	if tool.CanRemux() || len(tool.Missing()) != 2 {
+		t.Errorf("missing %v", tool.Missing())
+	}
+	if err := tool.Run(t.Context(), nil, nil, nil); err == nil {
+		t.Error("it ran")
+	}
+	if _, err := tool.Probe(t.Context(), "x"); err == nil {
+		t.Error("it probed")
+	}
+}
+
+func FuzzParseProbe(f *testing.F) {
+	f.Add([]byte(`{"streams":[{"codec_type":"video","width":640,"avg_frame_rate":"25/1"}],"format":{"duration":"1.5"}}`))
+	f.Fuzz(func(_ *testing.T, b []byte) { _, _ = parseProbe(b) })
+}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/lease"
 )
 
 // refusal is why a known key may not publish; it becomes the key's lastError.
@@ -37,71 +38,24 @@ func (h *Handler) chooseMode(raw string, p control.Publisher) (mode broadcast.Mo
 	return mode, warning, nil
 }
 
-const (
-	// challengeFor is how long a publisher waits for a held lease at most,
-	// deadAfter how long the holder's counter must stand still.
-	challengeFor  = 6 * time.Second
-	deadAfter     = 5 * time.Second
-	challengePoll = 250 * time.Millisecond
-)
-
-var errHeld = &refusal{"ALREADY_PUBLISHING", "somebody is publishing with this stream key already"}
-
-// take makes this session the holder of the key's lease. A held lease is
-// watched: a holder whose media counter stands still is taken over.
+// take makes this session the holder of the key's lease (package lease).
 func (s *session) take(ctx context.Context, p control.Publisher) error {
-	lease, since := p.Lease, s.h.Now()
-	deadline := since.Add(challengeFor)
-	for {
-		stands := s.h.Now().Sub(since) >= deadAfter
-		if lease.Holder == nil || stands {
-			taken, err := s.h.Leases.TakeLease(ctx, s.key, condition(p, lease), s.holder(), s.progress())
-			if err == nil {
-				s.lease = taken
-				return nil
-			}
-			if !errors.Is(err, control.ErrConflict) {
-				return fmt.Errorf("take the lease: %w", err)
-			}
-		}
-		if !s.h.Now().Before(deadline) {
-			return errHeld
-		}
-		if err := s.h.Sleep(ctx, challengePoll); err != nil {
-			return err
-		}
-		now, err := s.h.Leases.Lease(ctx, s.key)
-		switch {
-		case err != nil:
-			return fmt.Errorf("watch the lease: %w", err)
-		case now.KeyGeneration != p.Generation:
-			return &refusal{"STREAM_KEY_REPLACED", "the stream key is not valid any more"}
-		case s.h.disconnected(now) != nil:
-			return s.h.disconnected(now)
-		case now.Holder != nil && now.Epoch == lease.Epoch && now.Media != lease.Media:
-			return errHeld // it lives
-		case now.Epoch != lease.Epoch:
-			since = s.h.Now() // somebody else's: watch from here on
-		}
-		lease = now
+	taken, err := s.side().Take(ctx, p, s.holder(), s.progress())
+	var r *lease.Refusal
+	if errors.As(err, &r) {
+		return &refusal{r.Code, r.Message}
 	}
+	s.lease = taken
+	return err
 }
 
-// disconnected refuses while a disconnect holds; nil = it does not.
-func (h *Handler) disconnected(l broadcast.Lease) error {
-	wait := l.RefusedUntil.Sub(h.Now())
-	if wait <= 0 {
-		return nil
+// side is this worker as package lease sees it. Its uptime is told by the
+// monotonic reading of the worker's clock.
+func (s *session) side() lease.Worker {
+	return lease.Worker{
+		Store: s.h.Leases, Now: s.h.Now, Sleep: s.h.Sleep,
+		Uptime: func() time.Duration { return s.h.Now().Sub(s.started) },
 	}
-	return &refusal{"DISCONNECTED", fmt.Sprintf("the stream was disconnected; try again in %d s", int(wait/time.Second)+1)}
-}
-
-func condition(p control.Publisher, l broadcast.Lease) control.LeaseCondition {
-	c := control.LeaseCondition{Generation: p.Generation, Epoch: l.Epoch}
-	if l.Holder != nil {
-		c.Media = &l.Media
-	}
-	return c
 }
 
 // refusalsEvery bounds how often a key's refusals are told.

@@ -124,9 +124,6 @@ func (h *Handler) admit(ctx context.Context, p control.Publisher, req rtmpin.Pub
 	if err != nil {
 		return nil, err
 	}
-	if err := h.disconnected(p.Lease); err != nil {
-		return nil, err
-	}
 	s := h.newSession(p, req, conn, mode, warning)
 	if err := s.take(ctx, p); err != nil {
 		return nil, err

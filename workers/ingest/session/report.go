@@ -1,19 +1,15 @@
 package session
 
 import (
+	"context"
 	"log/slog"
-	"time"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
+	"github.com/roomcast/roomcast/internal/lease"
 )
 
 // A session tells three events; refusals one.
 const reporterSize = 8
-
-const (
-	firstRetry = 100 * time.Millisecond
-	maxRetry   = 5 * time.Second
-)
 
 // reporter sends a session's events in order, each until it is taken. Its
 // goroutine may outlive the session; Handler.Close waits for it.
@@ -37,16 +33,10 @@ func (r *reporter) close() { close(r.events) }
 
 func (r *reporter) run() {
 	for e := range r.events {
-		for wait := firstRetry; ; wait = min(2*wait, maxRetry) {
-			err := r.h.Events.Send(r.h.ctx, e)
-			if err == nil {
-				break
-			}
-			if r.h.Sleep(r.h.ctx, wait) != nil {
-				r.log.Error("state event is lost; the sweeper will tell it", "phase", e.Phase, "err", err)
-				break
-			}
-			r.log.Warn("state event is sent again", "phase", e.Phase, "err", err)
+		err := lease.Tell(r.h.ctx, r.h.Sleep, func(ctx context.Context) error { return r.h.Events.Send(ctx, e) },
+			func(err error) { r.log.Warn("state event is sent again", "phase", e.Phase, "err", err) })
+		if err != nil {
+			r.log.Error("state event is lost; the sweeper will tell it", "phase", e.Phase, "err", err)
 		}
 	}
 }

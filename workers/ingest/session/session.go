@@ -12,6 +12,7 @@ import (
 
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/lease"
 	"github.com/roomcast/roomcast/workers/ingest/packager"
 	"github.com/roomcast/roomcast/workers/ingest/rtmpin"
 	"github.com/roomcast/roomcast/workers/ingest/segment"
@@ -39,6 +40,7 @@ type session struct {
 	started time.Time
 
 	lease    broadcast.Lease // as taken
+	told     lease.Log       // its events' order
 	report   *reporter
 	packager *packager.Packager
 	queue    *upload.Queue
@@ -55,8 +57,6 @@ type session struct {
 	lost                            atomic.Bool
 
 	mu     sync.Mutex
-	phase  broadcast.Phase
-	seq    uint64
 	reason *broadcast.KeyError // why this session was ended by us
 }
 
@@ -128,13 +128,12 @@ func (s *session) acked(a upload.Ack) {
 func (s *session) tell(phase broadcast.Phase, reason *broadcast.KeyError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.phase == broadcast.Stopped {
+	seq, ok := s.told.Next(phase)
+	if !ok {
 		return // an upload that was acknowledged after the end
 	}
-	s.seq++
-	s.phase = phase
 	e := broadcast.Event{
-		ID: broadcast.EventID(s.h.IDs.New("evt")), KeyID: s.key, Session: s.id, Epoch: s.lease.Epoch, Seq: s.seq,
+		ID: broadcast.EventID(s.h.IDs.New("evt")), KeyID: s.key, Session: s.id, Epoch: s.lease.Epoch, Seq: seq,
 		Phase: phase, Mode: s.mode, LastSegment: s.lastSegment.Load(), At: s.h.Now(), Error: reason,
 	}
 	if phase == broadcast.Stopped {

@@ -12,9 +12,10 @@ import (
 )
 
 var (
-	seed = flag.Uint64("seed", 0, "the history that TestReplay tells")
-	from = flag.Uint64("from", 0, "the seed before the first one that TestEveryHistory lives through")
-	bug  = flag.String("bug", "", "the planted bug in it (bugs.go)")
+	seed   = flag.Uint64("seed", 0, "the history that TestReplay tells")
+	number = flag.Uint64("histories", seeds, "how many TestEveryHistory lives through")
+	from   = flag.Uint64("from", 0, "the seed before the first one that TestEveryHistory lives through")
+	bug    = flag.String("bug", "", "the planted bug in it (bugs.go)")
 )
 
 // search lives through the histories of n seeds and answers the first that
@@ -52,7 +53,7 @@ func many(t *testing.T, n uint64) {
 	}
 }
 
-func TestEveryHistoryKeepsTheInvariants(t *testing.T) { many(t, seeds) }
+func TestEveryHistoryKeepsTheInvariants(t *testing.T) { many(t, *number) }
 
 // TestReplay tells the story of one seed.
 func TestReplay(t *testing.T) {

@@ -18,7 +18,7 @@ func TestARealFullDiskEndsTheSessionAndTheDatabaseStaysSound(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=8m"); err != nil {
-		t.Skipf("a small disk can be mounted by root only: %v", err)
+		t.Fatalf("mount a small disk, which only root may: run the tests as root: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {

@@ -120,6 +120,8 @@ func movesAreRows(before broadcast.State, out broadcast.Outcome) error {
 			if t.Sequence != keySeq {
 				return fmt.Errorf("gap in the key's sequence: %+v, want %d", t, keySeq)
 			}
+		case broadcast.PostMachine:
+			return fmt.Errorf("a step moved a post: %+v", t)
 		case broadcast.RoomMachine:
 			row := broadcast.RoomRow{From: room, On: t.On, To: broadcast.RoomState(t.To)}
 			if t.From != string(room) || !slices.Contains(broadcast.RoomTable[:], row) {

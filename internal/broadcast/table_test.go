@@ -165,6 +165,8 @@ func inputFor(w *world, on broadcast.On) broadcast.Input {
 	case broadcast.OnSaved:
 		return broadcast.Saved{}
 	case broadcast.OnCreate, broadcast.OnKeyDropped, broadcast.OnKeyResumed:
+	case broadcast.OnSourceSaved, broadcast.OnSourceFailed, broadcast.OnQueued, broadcast.OnQueuingFailed,
+		broadcast.OnProcessing, broadcast.OnProcessed, broadcast.OnProcessFailed, broadcast.OnRetry: // of posts
 	}
 	panic("no input is " + string(on))
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"testing"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
@@ -14,7 +13,6 @@ import (
 
 // factory is a Transcoder that notes what it is asked and can fail.
 type factory struct {
-	mu             sync.Mutex
 	bucket         *memory
 	noRemux        bool
 	noEncode       bool

@@ -109,7 +109,7 @@ func probe(t *testing.T, input, stream, entry string) float64 {
 	if stream != "" {
 		args = append([]string{"-select_streams", stream}, args...)
 	}
-	out, err := exec.Command("ffprobe", args...).Output() //nolint:gosec // fixed program, arguments from the test
+	out, err := exec.Command("ffprobe", args...).Output()
 	if err != nil {
 		t.Fatalf("ffprobe %s of %s: %v", entry, input, err)
 	}
@@ -204,7 +204,7 @@ func empty(dir string) error {
 }
 
 // runsOf answers the frames of a playlist, run by run: ffmpeg's HLS demuxer
-// loses frames where EXT-X-MAP changes (docs/adr/0009).
+// loses frames where EXT-X-MAP changes (docs/adr/0012).
 func runsOf(t *testing.T, playlist string) (frames []string) {
 	t.Helper()
 	base := playlist[:strings.LastIndex(playlist, "/")+1]

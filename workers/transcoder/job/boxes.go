@@ -76,7 +76,7 @@ func shift(tfdt []byte, delta int64) error {
 		if at < 0 || at > math.MaxUint32 {
 			return errors.New("a time out of range")
 		}
-		binary.BigEndian.PutUint32(tfdt[4:], uint32(at)) //nolint:gosec // in range
+		binary.BigEndian.PutUint32(tfdt[4:], uint32(at))
 	default:
 		return errors.New("a torn tfdt")
 	}

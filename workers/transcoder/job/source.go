@@ -67,7 +67,7 @@ func (t *Transcoder) feed(ctx context.Context, task control.SourceTask, f *file,
 			if !has {
 				continue
 			}
-			s := manifest.IndexSegment{Run: d.run, Number: d.from + uint64(i)} //nolint:gosec // an index
+			s := manifest.IndexSegment{Run: d.run, Number: d.from + uint64(i)}
 			_, key := s.Object(track)
 			body, _, err := t.Objects.Get(ctx, task.Live+key)
 			if errors.Is(err, control.ErrNotFound) {

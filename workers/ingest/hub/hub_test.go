@@ -303,9 +303,9 @@ func TestViewersLiveThroughAnInterruption(t *testing.T) {
 	time.Sleep(700 * time.Millisecond) // the gap is what is tested
 
 	f = h.Publish("p", nil)
-	send(f, video(77, false, 50)) // before its key frame
+	send(f, video(4577, false, 50)) // before its key frame; another time base, not far away
 	send(f, heads(2)...)
-	send(f, video(100, true, 2), video(140, false, 3))
+	send(f, video(4600, true, 2), video(4640, false, 3))
 	headers := 0
 	for g := w.next(t); ; g = w.next(t) {
 		if g.at < last.at+600 || g.at > last.at+3000 {

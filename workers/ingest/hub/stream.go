@@ -67,8 +67,9 @@ func (s *stream) message(f *Feed, m rtmpin.Message, now time.Time) (ready bool) 
 	if next == s.headers && k != plain && k != keyFrame {
 		return false // said before
 	}
-	m.TimestampMS = s.line.next(m.TimestampMS, now)
-	if !f.begun {
+	if frame := (k == plain || k == keyFrame) && m.Type != rtmpin.TypeData; !frame {
+		m.TimestampMS = s.line.newest // encoders give these any time, mostly 0
+	} else if m.TimestampMS = s.line.next(m.TimestampMS, now); !f.begun {
 		f.begun, f.firstMS = true, m.TimestampMS
 	}
 	if m.Type == rtmpin.TypeVideo && !s.video {

@@ -238,7 +238,7 @@ func defects() map[string]struct {
 			return list
 		})}, by(byUnits)},
 		"playlist ahead of its segment": {defect{late: "s1-0/v/3.m4s"}, by(byCheck)},
-		"program date time jumps":       {defect{objects: text("v.m3u8", `T12:00:04`, "T12:00:05")}, by(byCheck)},
+		"program date time jumps":       {defect{objects: text("a.m3u8", `T12:00:04`, "T12:00:05")}, by(byCheck)},
 		"audio with the timescale of another rate": {defect{init: inits("a", func(b []byte) []byte {
 			i := bytes.Index(b, []byte("mdhd")) + 4
 			binary.BigEndian.PutUint32(b[i+12:], 44_100)

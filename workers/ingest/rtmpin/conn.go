@@ -133,7 +133,8 @@ func (g *guard) sayFarewell(words []byte) {
 		return
 	}
 	g.wmu.Unlock()
-	if half, ok := g.raw.(interface{ CloseWrite() error }); ok {
+	// Who says goodbye closes by itself; GStreamer takes our close for a loss.
+	if half, ok := g.raw.(interface{ CloseWrite() error }); ok && len(words) > 0 {
 		_ = half.CloseWrite() // the close will do
 	}
 	select {

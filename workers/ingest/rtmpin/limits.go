@@ -1,6 +1,9 @@
 package rtmpin
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Limits that no peer may pass (docs/lal.md). Each is far above what encoders
 // do and far below what hurts.
@@ -26,6 +29,10 @@ const (
 	writeBufferBytes       = 64 << 10 // the kernel's; a publisher is told little
 	readBufferBytesPublish = 64 << 10
 )
+
+// gatherFor is how long a publisher's bytes may lie in the kernel before they
+// are read. Viewers get them later by half of that on average.
+const gatherFor = 50 * time.Millisecond
 
 // Message type ids of RTMP 1.0, 5.4 and 7.1, besides those that leave the package.
 const (

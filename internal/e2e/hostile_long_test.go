@@ -2,4 +2,5 @@
 
 package e2e
 
-func init() { mutations = 100_000 } //nolint:gochecknoinits // the only difference between the builds
+// mutations is how many connections of the mutation publisher there are.
+const mutations = 100_000

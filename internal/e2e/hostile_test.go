@@ -21,10 +21,6 @@ import (
 	"github.com/roomcast/roomcast/internal/rtmpout"
 )
 
-// mutations is how many connections of the mutation publisher there are;
-// the build with tag long has more.
-var mutations = 2000
-
 // scene is a machine with one publisher and one viewer that must notice nothing.
 type scene struct {
 	*machine

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/roomcast/roomcast/internal/lambdatest"
+	"github.com/roomcast/roomcast/internal/localstacktest"
+)
+
+func TestPassesGoOnForMostOfAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		passes, jobs := 0, 0
+		var outage error
+		h := &handler{
+			pass: func(context.Context) error { passes++; return outage },
+			jobs: func(context.Context) error { jobs++; return nil },
+			now:  time.Now, log: slog.New(slog.DiscardHandler),
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		begin := time.Now()
+		if err := h.handle(ctx, events.EventBridgeEvent{}); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begin); passes != 28 || jobs != 28 || took != shift {
+			t.Errorf("%d passes, %d times jobs in %s", passes, jobs, took)
+		}
+		outage = errors.New("the store is out")
+		short, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		passes = 0
+		if err := h.handle(short, events.EventBridgeEvent{}); !errors.Is(err, outage) || passes != 4 {
+			t.Errorf("%d passes in 10 s of an outage: %v", passes, err)
+		}
+	})
+}
+
+func TestTheBuiltBootstrapSweeps(t *testing.T) {
+	account := localstacktest.New(t)
+	data, queues := account.Deploy(t, "data"), account.Deploy(t, "queues")
+	p := lambdatest.Start(t, lambdatest.Build(t, "sweeper"), map[string]string{
+		"AWS_REGION": localstacktest.Region, "AWS_ENDPOINT_URL": localstacktest.Endpoint,
+		"AWS_ACCESS_KEY_ID": account.AccessKey, "AWS_SECRET_ACCESS_KEY": account.SecretKey,
+		"ROOMCAST_TABLE": data["TableName"], "ROOMCAST_MEDIA_BUCKET": data["MediaBucket"],
+		"ROOMCAST_STATE_EVENTS_URL": queues["StateEventsUrl"],
+	})
+	p.Deadline = 6 * time.Second
+	if err := p.Invoke(lambdatest.Event(t, "sweeper"), nil); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,104 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// minTokenKey is the shortest key of member tokens, in characters.
+const minTokenKey = 32
+
+// AWS names what an AWS installation consists of; infra/data.yaml and
+// infra/queues.yaml make it. Region, credentials and AWS_ENDPOINT_URL are read
+// by the AWS SDK itself, in its usual ways.
+type AWS struct {
+	// Table is the DynamoDB table of all records (ROOMCAST_TABLE).
+	Table string
+	// MediaBucket is the S3 bucket of all media (ROOMCAST_MEDIA_BUCKET).
+	MediaBucket string
+	// StateEventsURL is the SQS FIFO queue (ROOMCAST_STATE_EVENTS_URL).
+	StateEventsURL string
+}
+
+// Secrets are set where several processes share an installation; "" = `up`
+// keeps its own in the data directory.
+type Secrets struct {
+	// TokenKey signs member tokens (ROOMCAST_TOKEN_KEY): the same everywhere,
+	// at least 32 characters.
+	TokenKey string
+	// OperatorToken opens /v2/admin (ROOMCAST_OPERATOR_TOKEN).
+	OperatorToken string
+}
+
+// LoadAWS reads the names of an AWS installation. The error names every wrong
+// one, one a line.
+func LoadAWS(env Env) (AWS, error) {
+	s := settings{env: env}
+	a := AWS{Table: s.table(), MediaBucket: s.mediaBucket(), StateEventsURL: s.stateEvents()}
+	return a, s.err()
+}
+
+// LoadSecrets reads the secrets that `up` may share with other processes.
+func LoadSecrets(env Env) (Secrets, error) {
+	s := settings{env: env}
+	c := Secrets{TokenKey: s.tokenKey(env("ROOMCAST_TOKEN_KEY") != ""), OperatorToken: s.env("ROOMCAST_OPERATOR_TOKEN")}
+	return c, s.err()
+}
+
+// settings reads variables and collects what is wrong with them.
+type settings struct {
+	env      Env
+	problems []error
+}
+
+func (s *settings) err() error { return errors.Join(s.problems...) }
+
+func (s *settings) wrong(format string, args ...any) {
+	s.problems = append(s.problems, fmt.Errorf(format, args...))
+}
+
+// required is a variable that must be set.
+func (s *settings) required(name, what string) string {
+	v := s.env(name)
+	if v == "" {
+		s.wrong("%s is not set: %s", name, what)
+	}
+	return v
+}
+
+func (s *settings) table() string { return s.required("ROOMCAST_TABLE", "the DynamoDB table") }
+
+func (s *settings) mediaBucket() string {
+	return s.required("ROOMCAST_MEDIA_BUCKET", "the S3 bucket of media")
+}
+
+func (s *settings) stateEvents() string {
+	const name = "ROOMCAST_STATE_EVENTS_URL"
+	v := s.required(name, "the URL of the SQS queue of state events")
+	if u, err := url.Parse(v); v != "" && (err != nil || u.Host == "" || !strings.HasPrefix(u.Scheme, "http")) {
+		s.wrong("%s: %q is no URL of a queue", name, v)
+	} else if v != "" && !strings.HasSuffix(u.Path, ".fifo") {
+		s.wrong("%s: %q is no FIFO queue", name, v)
+	}
+	return v
+}
+
+func (s *settings) tokenKey(required bool) string {
+	const name = "ROOMCAST_TOKEN_KEY"
+	v := s.env(name)
+	if required && len(v) < minTokenKey {
+		s.wrong("%s has %d characters, it needs at least %d random ones", name, len(v), minTokenKey)
+	}
+	return v
+}
+
+// base is an absolute URL without a trailing slash.
+func (s *settings) base(name, scheme, what string) string {
+	v := strings.TrimRight(s.required(name, what), "/")
+	if u, err := url.Parse(v); v != "" && (err != nil || u.Host == "" || !strings.HasPrefix(u.Scheme, scheme)) {
+		s.wrong("%s: %q is no %s URL", name, v, scheme)
+	}
+	return v
+}

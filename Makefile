@@ -11,7 +11,7 @@ T ?= 60s
 # Pattern of the benchmarks to run (`make bench B=Segment`).
 B ?= .
 
-.PHONY: help demo up build test test-long sim check fmt deps localstack golden generate fuzz bench clean
+.PHONY: help demo up build test test-long sim check fmt deps localstack golden generate fuzz bench bench-ingest clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ fuzz: ## run every fuzz target for T=60s
 
 bench: ## run the benchmarks (B=pattern)
 	@scripts/each-test bench '^func Benchmark' go test -run '^$$' -bench '$(B)' -benchmem {}
+
+bench-ingest: build ## CPU and memory of ingest beside nginx-rtmp (docs/bench/ingest.md; needs a quiet machine)
+	@go run ./internal/e2e/ingestbench -roomcast bin/roomcast
 
 clean: ## remove what was built (data in .roomcast stays)
 	@rm -rf bin .deps internal/e2e/browser/node_modules

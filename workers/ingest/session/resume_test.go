@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/mediatest"
 	"github.com/roomcast/roomcast/internal/rtmpout"
 )
@@ -120,7 +119,8 @@ func TestAShutdownFinishesTheOpenSegmentAndTellsTheEnd(t *testing.T) {
 	tags := source(t, usual(t))
 	c := w.publish(key.String)
 	w.push(c, tags)
-	w.await("alice", broadcast.KeyActive)
+	w.awaitSegments("alice", 3)
+	time.Sleep(300 * time.Millisecond) // what was pushed is read 20 times a second
 	begin := time.Now()
 	w.worker.stop(t)
 	if took := time.Since(begin); took > 8*time.Second {

@@ -19,7 +19,7 @@ func FuzzTimeline(f *testing.F) {
 		line.SetAudioRate(44_100)
 		last, begun := media.Ticks(0), false
 		for ; len(b) >= 8; b = b[8:] {
-			ts, cts := binary.BigEndian.Uint32(b), int32(binary.BigEndian.Uint32(b[4:])<<8)>>8 //nolint:gosec // the bits as they are
+			ts, cts := binary.BigEndian.Uint32(b), int32(binary.BigEndian.Uint32(b[4:])<<8)>>8
 			if b[7]&1 == 1 {
 				line.Audio(ts)
 				continue

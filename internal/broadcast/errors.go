@@ -32,6 +32,10 @@ const (
 	CodeRoomTypeUnavailable Code = "VIDEO_ROOM_TYPE_NOT_AVAILABLE"
 	CodeVersionMismatch     Code = "VERSION_MISMATCH"
 	CodeBusy                Code = "TRY_AGAIN" // lost five races in a row
+	CodeEventNotFound       Code = "EVENT_NOT_FOUND"
+	CodeEndpointNotFound    Code = "WEBHOOK_ENDPOINT_NOT_FOUND"
+	CodeEndpointDisabled    Code = "WEBHOOK_ENDPOINT_DISABLED"
+	CodeTooManyEndpoints    Code = "TOO_MANY_WEBHOOK_ENDPOINTS"
 	// CodeIdempotencyKeyReused: another call has used the key.
 	CodeIdempotencyKeyReused Code = "IDEMPOTENCY_KEY_REUSED"
 	// CodeEventForbidden: the tables forbid an event that is newer than the

@@ -146,14 +146,14 @@ func (s *Service) UpdateKey(ctx context.Context, c Caller, id broadcast.KeyID, p
 // from the answer on.
 func (s *Service) ReissueKey(ctx context.Context, c Caller, id broadcast.KeyID) (KeyView, error) {
 	text := s.IDs.Secret(streamKeyBytes)
-	return s.stepKey(ctx, c, id, broadcast.Reissue{PlayID: s.newPlayID(), Hash: HashSecret(text)}, newString(text))
+	return s.stepKey(ctx, c, id, broadcast.Reissue{PlayID: s.newPlayID(), Hash: HashSecret(text)}, s.newString(text))
 }
 
 // ForceTerminateKey ends whatever the key carries, cuts the publisher and
 // gives the key a new string, in any state. discard drops the recording.
 func (s *Service) ForceTerminateKey(ctx context.Context, c Caller, id broadcast.KeyID, discard bool) (KeyView, error) {
 	text := s.IDs.Secret(streamKeyBytes)
-	return s.stepKey(ctx, c, id, s.forceEnd(text, discard), newString(text))
+	return s.stepKey(ctx, c, id, s.forceEnd(text, discard), s.newString(text))
 }
 
 // DisconnectKey cuts the publisher and refuses it for 30 s; the string stays.
@@ -167,14 +167,25 @@ func (s *Service) forceEnd(text string, discard bool) broadcast.ForceEnd {
 
 func (s *Service) newPostID() broadcast.PostID { return broadcast.PostID(s.IDs.New("post")) }
 
-// newString stores a key's new string in the transaction that makes it valid.
-func newString(text string) func(*Changes, broadcast.Outcome, broadcast.Hash) {
+// newString stores a key's new string in the transaction that makes it valid,
+// and tells the app, which must show it to its user.
+func (s *Service) newString(text string) func(*Changes, broadcast.Outcome, broadcast.Hash) {
 	return func(c *Changes, out broadcast.Outcome, old broadcast.Hash) {
 		if out.Key.Hash == old {
 			return // the step kept the string
 		}
 		c.Strings = append(c.Strings, KeyString{
 			KeyID: out.Key.ID, String: text, Hash: out.Key.Hash, Generation: out.Key.Generation, OldHash: old,
+		})
+		if len(c.Keys) == 0 {
+			return // the key is deleted
+		}
+		key := &c.Keys[0]
+		key.Sequence++
+		shown := *key
+		c.Notices = append(c.Notices, Notice{
+			ID: broadcast.EventID(s.IDs.New("evt")), AppID: key.AppID, MemberID: key.MemberID, Aggregate: string(key.ID),
+			Sequence: key.Sequence, Type: "stream_key.reissued", At: s.Now(), Key: &shown,
 		})
 	}
 }

@@ -148,7 +148,8 @@ func (c Changes) onlyJournal() bool { return len(c.Journal) > 0 && len(c.Notices
 // still reports whether c changes no record.
 func (c Changes) still() bool {
 	return len(c.Apps)+len(c.APIKeys)+len(c.Members)+len(c.Keys)+len(c.Rooms)+len(c.Posts)+len(c.Leases)+
-		len(c.Strings)+len(c.Jobs)+len(c.DeleteMembers)+len(c.DeleteKeys)+len(c.DeleteRooms)+len(c.DeletePosts) == 0
+		len(c.Strings)+len(c.Jobs)+len(c.DeleteMembers)+len(c.DeleteKeys)+len(c.DeleteRooms)+len(c.DeletePosts)+
+		len(c.Endpoints)+len(c.DeleteEndpoints) == 0
 }
 
 // made is the id of what c makes for its caller; "" = nothing new.
@@ -171,6 +172,11 @@ func (c Changes) made() string {
 	for _, r := range c.Rooms {
 		if r.Version == 0 {
 			return string(r.ID)
+		}
+	}
+	for _, e := range c.Endpoints {
+		if e.Version == 0 {
+			return e.ID
 		}
 	}
 	return ""

@@ -151,3 +151,6 @@ func (s *Service) RetryPost(ctx context.Context, c Caller, id broadcast.PostID) 
 	}
 	return s.postView(post), notFound(err, broadcast.CodePostNotFound, "video post")
 }
+
+// ShowPost joins to a post what its readers see.
+func (s *Service) ShowPost(p broadcast.VideoPost) PostView { return s.postView(p) }

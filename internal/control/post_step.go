@@ -115,12 +115,24 @@ func (s *Service) postNotices(out broadcast.PostOutcome, now time.Time) []Notice
 	return list
 }
 
+// postEvent is a state in the words of events: ready = it can be watched.
+func postEvent(state broadcast.PostState) string {
+	switch state {
+	case broadcast.PostUploaded:
+		return "ready"
+	case broadcast.PostFailedUpload, broadcast.PostFailedQueuing, broadcast.PostFailedProcessing:
+		return "failed"
+	case broadcast.PostCreated, broadcast.PostQueued, broadcast.PostProcessing, broadcast.PostProcessed:
+	}
+	return strings.ToLower(string(state))
+}
+
 // postNotice tells of the state that the post has reached: video_post.created,
-// video_post.uploaded, …
+// video_post.ready, …
 func (s *Service) postNotice(p broadcast.VideoPost, now time.Time) Notice {
 	return Notice{
 		ID: broadcast.EventID(s.IDs.New("evt")), AppID: p.AppID, MemberID: p.MemberID, Aggregate: string(p.ID),
-		Sequence: p.Sequence, Type: "video_post." + strings.ToLower(string(p.State)), At: now, Post: &p,
+		Sequence: p.Sequence, Type: "video_post." + postEvent(p.State), At: now, Post: &p,
 	}
 }
 

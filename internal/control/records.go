@@ -101,6 +101,8 @@ type Notice struct {
 	Room *broadcast.VideoRoom `json:",omitempty"`
 	Key  *broadcast.StreamKey `json:",omitempty"`
 	Post *broadcast.VideoPost `json:",omitempty"`
+	// EndpointID is the only endpoint that gets it; "" = all that want it.
+	EndpointID string `json:",omitempty"`
 }
 
 // JobKind names what a job does.

@@ -177,7 +177,7 @@ func (s *Service) stepRoom(ctx context.Context, c Caller, id broadcast.RoomID, i
 			old = st.Key.Hash
 			return st, err
 		},
-		also: func(ch *Changes, out broadcast.Outcome) { newString(text)(ch, out, old) },
+		also: func(ch *Changes, out broadcast.Outcome) { s.newString(text)(ch, out, old) },
 	})
 	if err != nil {
 		return RoomView{}, err
@@ -207,3 +207,6 @@ func (s *Service) Journal(ctx context.Context, c Caller, id broadcast.RoomID, p 
 	}
 	return s.Store.Journal(ctx, string(id), p)
 }
+
+// ShowRoom joins to a room what its readers see.
+func (s *Service) ShowRoom(r broadcast.VideoRoom) RoomView { return s.roomView(r) }

@@ -29,8 +29,8 @@ type URLs struct {
 	RTMP string // rtmp://127.0.0.1:1935: base of ingest and RTMP play
 }
 
-// Options are what a Service needs; all but Transcoder, Idempotency, Log and
-// Wait are required.
+// Options are what a Service needs; what has no other zero value below is
+// required.
 type Options struct {
 	Store   Store
 	Objects Objects
@@ -41,6 +41,15 @@ type Options struct {
 	Transcoder Transcoder
 	// Idempotency remembers calls; nil = calls with an Idempotency-Key are ErrUnavailable.
 	Idempotency Idempotency
+	// Feed and Webhooks are the way to customers; nil = nobody is told.
+	Feed     Feed
+	Webhooks Webhooks
+	// Bell rings when there are new events; nil = readers look each second.
+	Bell *Bell
+	// MaxWait caps how long a reader of events may wait; 0 = not at all.
+	MaxWait time.Duration
+	// PlainWebhooks admits endpoints without TLS: for development only.
+	PlainWebhooks bool
 	// Log is slog's default when nil.
 	Log *slog.Logger
 	// Wait pauses between two tries; nil waits on the real clock.

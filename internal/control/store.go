@@ -36,6 +36,9 @@ type Changes struct {
 	// Once must not exist yet, or have expired by their CreatedAt; else
 	// ErrConflict.
 	Once []OnceRecord
+	// Endpoints are webhook endpoints; deleting one leaves its cursors.
+	Endpoints       []Endpoint
+	DeleteEndpoints []Endpoint
 }
 
 // LeaseWrite replaces a lease where its stored epoch is still IfEpoch. A

@@ -86,6 +86,10 @@ func notFoundTitle(code broadcast.Code) (string, bool) {
 		return "There is no such video room", true
 	case broadcast.CodePostNotFound:
 		return "There is no such video post", true
+	case broadcast.CodeEventNotFound:
+		return "There is no such event", true
+	case broadcast.CodeEndpointNotFound:
+		return "There is no such webhook endpoint", true
 	case broadcast.CodeProfileNotFound:
 		return "There is no such transcoding profile", true
 	default:
@@ -115,6 +119,10 @@ func conflictTitle(code broadcast.Code) (string, bool) {
 		return "The stream key is not INACTIVE_LIVE", true
 	case broadcast.CodeMemberIsLive:
 		return "The member is live", true
+	case broadcast.CodeEndpointDisabled:
+		return "The webhook endpoint is disabled", true
+	case broadcast.CodeTooManyEndpoints:
+		return "The app has too many webhook endpoints", true
 	case codeCallRunning:
 		return "The same call is still running", true
 	case codeSecretShown:

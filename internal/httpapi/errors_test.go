@@ -149,7 +149,7 @@ func TestAnErrorOfADecoderIsNotRepeated(t *testing.T) {
 func TestUnknownPathsAndMethodsAreProblems(t *testing.T) {
 	w := newWorld(t)
 	auth := w.acme.basic()
-	for _, path := range []string{"/", "/v2", "/v2/apps", "/v2/apps/me/", "/v2/apps/me/webhook-endpoints", "/v2//apps/me", "/v2/x/../apps/me", "/favicon.ico", "/docs/../docs"} {
+	for _, path := range []string{"/", "/v2", "/v2/apps", "/v2/apps/me/", "/v2/apps/me/nothing", "/v2//apps/me", "/v2/x/../apps/me", "/favicon.ico", "/docs/../docs"} {
 		w.want(w.send("GET", path, auth, ""), 404, codeNotFound)
 	}
 	for path, allow := range map[string]string{

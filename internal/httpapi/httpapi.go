@@ -79,6 +79,8 @@ func newAPI(o Options) *api {
 	a.registerStreamKeys()
 	a.registerVideoRooms()
 	a.registerVideoPosts()
+	a.registerEvents()
+	a.registerWebhooks()
 	a.registerAdmin()
 	finish(a.huma.OpenAPI())
 	return a

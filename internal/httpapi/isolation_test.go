@@ -12,6 +12,8 @@ func TestNobodyReachesAnotherAppsThings(t *testing.T) {
 	w.login(w.acme, "kim")
 	post := w.recorded(w.acme, "kim")
 	key, room := w.keyOf(w.acme, "kim").text("id"), w.newRoom(w.acme)
+	hook := w.ok(w.send("POST", "/v2/apps/me/webhook-endpoints", w.acme.basic(), `{"url":"https://example.com/"}`)).text("id")
+	event := w.events(w.acme.basic(), "")[0].text("id")
 	before := w.everything("kim", room)
 
 	other := w.newTenant("Other")
@@ -20,7 +22,8 @@ func TestNobodyReachesAnotherAppsThings(t *testing.T) {
 	bodies := map[string]string{
 		"updateMember": `{"appUserName":"x"}`, "updateStreamKey": `{"outputMode":"RTMP"}`, "updateVideoRoom": `{"title":"x"}`,
 		"ownUpdateVideoRoom": `{"title":"x","customData":{"a":"b"}}`, "forceTerminateStreamKey": `{"recording":"discard"}`,
-		"updateVideoPost": `{"title":"x"}`, "endVideoRoom": `{"force":true}`, "ownEndVideoRoom": `{"force":true}`,
+		"updateVideoPost": `{"title":"x"}`, "updateWebhookEndpoint": `{"state":"DISABLED"}`,
+		"redeliverToWebhookEndpoint": `{"from":"2026-01-01T00:00:00Z"}`, "endVideoRoom": `{"force":true}`, "ownEndVideoRoom": `{"force":true}`,
 	}
 	walked := 0
 	for pattern, op := range w.ops {
@@ -34,6 +37,12 @@ func TestNobodyReachesAnotherAppsThings(t *testing.T) {
 		}
 		if strings.Contains(path, "video-posts") {
 			id = post
+		}
+		if strings.Contains(path, "webhook-endpoints") {
+			id = hook
+		}
+		if strings.Contains(path, "events") {
+			id = event
 		}
 		path = strings.NewReplacer("{id}", id, "{appUserId}", "kim").Replace(path)
 		auths := []string{other.basic()}
@@ -53,10 +62,11 @@ func TestNobodyReachesAnotherAppsThings(t *testing.T) {
 	}
 	for target, auth := range map[string]string{
 		"/v2/apps/me/members?limit=100": other.basic(), "/v2/apps/me/stream-keys": other.basic(), "/v2/apps/me/video-rooms": other.basic(),
+		"/v2/apps/me/webhook-endpoints": other.basic(), "/v2/apps/me/events": other.basic(), "/v2/members/me/events": sibling,
 		"/v2/members/me/video-rooms": stranger, "/v2/members/me/video-rooms?limit=5": sibling,
 		"/v2/apps/me/video-posts": other.basic(), "/v2/members/me/video-posts": sibling,
 	} {
-		if a := w.ok(w.send("GET", target, auth, "")); strings.Contains(a.raw, room) || strings.Contains(a.raw, post) || strings.Contains(a.raw, key) || strings.Contains(a.raw, `"kim"`) {
+		if a := w.ok(w.send("GET", target, auth, "")); strings.Contains(a.raw, room) || strings.Contains(a.raw, post) || strings.Contains(a.raw, key) || strings.Contains(a.raw, hook) || strings.Contains(a.raw, `"kim"`) {
 			t.Errorf("%s shows another's: %s", target, a.raw)
 		}
 	}

@@ -109,6 +109,12 @@ func TestEveryPOSTIsRepeatable(t *testing.T) {
 	w.ingest(w.acme, "kim", 2, 2, "PUBLISHED")
 	twice("/v2/members/me/video-rooms/{id}/start", member, "", room)
 	twice("/v2/members/me/video-rooms/{id}/end", member, `{"force":true}`, room)
+	twice("/v2/apps/me/webhook-endpoints", auth, `{"url":"https://example.com/"}`, "")
+	hook := w.ok(w.send("POST", "/v2/apps/me/webhook-endpoints", auth, `{"url":"https://example.com/"}`)).text("id")
+	twice("/v2/apps/me/webhook-endpoints/{id}/test", auth, "", hook)
+	twice("/v2/apps/me/webhook-endpoints/{id}/rotate-secret", auth, "", hook)
+	twice("/v2/apps/me/webhook-endpoints/{id}/redeliver", auth, `{"from":"2026-01-01T00:00:00Z"}`, hook)
+	twice("/v2/apps/me/events/{id}/redeliver", auth, "", w.events(auth, "")[0].text("id"))
 	twice("/v2/admin/apps", admin, `{"name":"x"}`, "")
 	twice("/v2/admin/apps/{id}/api-keys", admin, "", w.acme.id)
 	for pattern, op := range w.ops {

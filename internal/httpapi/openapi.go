@@ -27,6 +27,7 @@ func describe() huma.Config {
 		{Name: "Stream keys", Description: "Server API: who may publish"},
 		{Name: "Video rooms", Description: "Server API: the shows"},
 		{Name: "Video posts", Description: "Server API: the recordings"},
+		{Name: "Events", Description: "Server API: what happened, as a feed and by webhooks"},
 		{Name: "Client API", Description: "For a member's device"},
 		{Name: "Operator", Description: "For who runs the installation"},
 	}
@@ -92,6 +93,7 @@ func codes() []broadcast.Code {
 		broadcast.CodeRoomNotFound, broadcast.CodePostNotFound, broadcast.CodeProfileNotFound, broadcast.CodeInvalidCredentials,
 		broadcast.CodeInvalidField, broadcast.CodeInvalidAppUserID, broadcast.CodeCustomDataTooLarge, broadcast.CodeInvalidCursor,
 		broadcast.CodeRoomTypeUnavailable, broadcast.CodeVersionMismatch, broadcast.CodeIdempotencyKeyReused, broadcast.CodeBusy,
+		broadcast.CodeEventNotFound, broadcast.CodeEndpointNotFound, broadcast.CodeEndpointDisabled, broadcast.CodeTooManyEndpoints,
 		codeNotFound, codeMethodNotAllowed, codeMalformedRequest, codeForbidden, codeRequestTimeout, codeBodyTooLarge,
 		codeUnsupportedMediaType, codeCallRunning, codeSecretShown, codeInternal, codeUnavailable,
 	}

@@ -17,6 +17,8 @@ type Service interface {
 	streamKeys
 	videoRooms
 	videoPosts
+	eventService
+	webhookService
 	// Once runs do unless the same call took effect within 24 hours; then it
 	// answers that call's record.
 	Once(ctx context.Context, call control.OnceCall, do func(context.Context) error) (*control.OnceRecord, error)

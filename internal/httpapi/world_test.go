@@ -89,7 +89,7 @@ func newWorld(t *testing.T) *world {
 	source := ids.New(w.clock)
 	w.db = db
 	w.service = control.New(control.Options{
-		Store: db, Idempotency: db, IDs: source, Now: w.clock, Log: logger,
+		Store: db, Idempotency: db, Feed: db, Webhooks: db, Bell: &control.Bell{}, MaxWait: 20 * time.Second, IDs: source, Now: w.clock, Log: logger,
 		URLs: control.URLs{HTTP: "http://127.0.0.1:8080", RTMP: "rtmp://127.0.0.1:1935"},
 	})
 	w.serve(w.service)

@@ -37,3 +37,9 @@ func TestIdempotencyContract(t *testing.T) {
 		return db, db
 	})
 }
+
+func TestCustomersContract(t *testing.T) {
+	storetest.RunCustomers(t, func(t *testing.T) storetest.Customers {
+		return open(t, filepath.Join(t.TempDir(), "customers.db"))
+	})
+}

@@ -17,13 +17,15 @@ type table struct {
 }
 
 // tables are those that hold versioned records.
-type tables struct{ apps, apiKeys, members, keys, rooms, posts table }
+type tables struct{ apps, apiKeys, members, keys, rooms, posts, endpoints table }
 
 // writes are the other prepared statements of the writing connection.
 type writes struct {
 	commit, purge, secret, hash, unhash, journal, notice, job   *sql.Stmt
 	newLease, lease, setLease, renewLease, watch, finish, retry *sql.Stmt
-	once, purgeOnce                                             *sql.Stmt
+	once, purgeOnce, place, feedRise, purgeFeed                 *sql.Stmt
+	wake, claim, cursor, saveCursor, endCursor, dropCursors     *sql.Stmt
+	failing, failingSince, recovered, deadLetter                *sql.Stmt
 }
 
 const (
@@ -49,6 +51,7 @@ func (d *DB) prepare(ctx context.Context) error {
 		{&d.put.keys, "keys", "app_id member_id state fence_epoch fence_seq"},
 		{&d.put.rooms, "rooms", "app_id member_id state live_at"},
 		{&d.put.posts, "posts", "app_id member_id state"},
+		{&d.put.endpoints, "endpoints", "app_id"},
 	} {
 		if err := d.prepareTable(ctx, t.to, t.name, strings.Fields(t.cols)); err != nil {
 			return err
@@ -73,6 +76,19 @@ func (d *DB) prepare(ctx context.Context) error {
 		{&d.write.watch, watchSQL},
 		{&d.write.once, onceSQL},
 		{&d.write.purgeOnce, purgeOnceSQL},
+		{&d.write.place, placeSQL},
+		{&d.write.feedRise, feedRiseSQL},
+		{&d.write.purgeFeed, purgeFeedSQL},
+		{&d.write.wake, wakeSQL},
+		{&d.write.claim, claimSQL},
+		{&d.write.cursor, cursorSQL},
+		{&d.write.saveCursor, saveCursorSQL},
+		{&d.write.endCursor, endCursorSQL},
+		{&d.write.dropCursors, dropCursorsSQL},
+		{&d.write.failing, failingSQL},
+		{&d.write.failingSince, "SELECT ifnull(max(failing_since), ?2) FROM endpoints WHERE id = ?1"},
+		{&d.write.recovered, recoveredSQL},
+		{&d.write.deadLetter, deadLetterSQL},
 		{&d.write.finish, "DELETE FROM jobs WHERE id = ?"},
 		{&d.write.retry, "UPDATE jobs SET due_at = ?, doc = ? WHERE id = ?"},
 	} {

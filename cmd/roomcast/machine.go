@@ -103,10 +103,10 @@ func (m *machine) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.service = control.New(control.Options{
+	m.service = control.New(m.withCustomers(control.Options{
 		Store: m.db, Objects: objects, IDs: source, Now: time.Now, URLs: m.urls, Log: m.log,
 		Transcoder: m.transcoder(ctx, objects),
-	})
+	}))
 	if m.creds, err = loadCredentials(ctx, m.settings.Data, m.service, source); err != nil {
 		return err
 	}
@@ -132,6 +132,7 @@ func (m *machine) run(ctx context.Context) {
 	m.loops.Go(func() { m.service.Consume(ctx, m.queue) })
 	m.loops.Go(func() { m.sweep(ctx) })
 	m.lanes(ctx)
+	m.customers(ctx)
 	m.loops.Go(func() {
 		if err := m.rtmp.Serve(ctx, m.rtmpLn); err != nil {
 			m.failed <- fmt.Errorf("rtmp server: %w", err)

@@ -29,6 +29,9 @@ type Up struct {
 	// it listens.
 	PublicURL string
 	Backend   Backend
+	// InsecureWebhooks admits webhook endpoints without TLS and at private
+	// addresses: for development only.
+	InsecureWebhooks bool
 	// MaxViewers and MaxViewersPerAddress bound the RTMP and HTTP-FLV viewers;
 	// default 20 000 and 1 000.
 	MaxViewers, MaxViewersPerAddress int
@@ -50,6 +53,7 @@ func LoadUp(flags Up, env Env) (Up, error) {
 		PublicURL: strings.TrimRight(first(flags.PublicURL, env("ROOMCAST_PUBLIC_URL")), "/"),
 		Backend:   Backend(first(string(flags.Backend), env("ROOMCAST_BACKEND"), string(BackendLocal))),
 	}
+	u.InsecureWebhooks = flags.InsecureWebhooks || env("ROOMCAST_INSECURE_WEBHOOKS") == "true"
 	var err error
 	u.MaxViewers, err = count("--max-viewers (ROOMCAST_MAX_VIEWERS)", flags.MaxViewers, env("ROOMCAST_MAX_VIEWERS"), 20_000)
 	perAddress, err2 := count("--max-viewers-per-address (ROOMCAST_MAX_VIEWERS_PER_ADDRESS)",

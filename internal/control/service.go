@@ -41,7 +41,7 @@ type Options struct {
 	Transcoder Transcoder
 	// Idempotency remembers calls; nil = calls with an Idempotency-Key are ErrUnavailable.
 	Idempotency Idempotency
-	// Feed and Webhooks are the way to customers; nil = nobody is told.
+	// Feed and Webhooks are the way to customers; nil = they are ErrUnavailable.
 	Feed     Feed
 	Webhooks Webhooks
 	// Bell rings when there are new events; nil = readers look each second.
@@ -68,6 +68,12 @@ func New(o Options) *Service {
 	}
 	if o.Wait == nil {
 		o.Wait = wait
+	}
+	if o.Feed == nil {
+		o.Feed = nobody{}
+	}
+	if o.Webhooks == nil {
+		o.Webhooks = nobody{}
 	}
 	if o.Idempotency != nil {
 		o.Store = onceStore{o.Store, o.Idempotency, o.Now}

@@ -103,9 +103,6 @@ type Sender interface {
 
 // wake tells the endpoints of each notice's app that there is something new.
 func (s *Service) wake(ctx context.Context, list []Notice) error {
-	if s.Webhooks == nil {
-		return nil
-	}
 	apps := map[broadcast.AppID][]Endpoint{}
 	var cursors []Cursor
 	for _, n := range list {

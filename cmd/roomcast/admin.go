@@ -28,6 +28,9 @@ func (r running) connect() (config.Up, credentials, *apiclient.Client, error) {
 	if err != nil {
 		return settings, creds, nil, fmt.Errorf("%w: is 'roomcast up' running with --data %s?", err, settings.Data)
 	}
+	if settings.OperatorToken != "" {
+		creds.OperatorToken = settings.OperatorToken
+	}
 	return settings, creds, &apiclient.Client{Base: "http://" + settings.Local()}, nil
 }
 

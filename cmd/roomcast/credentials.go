@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/control"
 )
 
@@ -29,14 +30,23 @@ type credentials struct {
 	tokenKey []byte // DIR/token.key: signs member tokens
 }
 
-// loadCredentials reads them, or makes them with a first app at the first start.
-func loadCredentials(ctx context.Context, dir string, s *control.Service, secrets control.IDs) (credentials, error) {
+// loadCredentials reads them, or makes them with a first app at the first
+// start. Secrets that processes share come from the settings.
+func loadCredentials(ctx context.Context, settings config.Up, s *control.Service, secrets control.IDs) (credentials, error) {
+	dir := settings.Data
 	c, err := readCredentials(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		c, err = newCredentials(ctx, dir, s, secrets)
 	}
 	if err != nil {
 		return c, err
+	}
+	if settings.OperatorToken != "" {
+		c.OperatorToken = settings.OperatorToken
+	}
+	if settings.TokenKey != "" {
+		c.tokenKey = []byte(settings.TokenKey)
+		return c, nil
 	}
 	c.tokenKey, err = loadTokenKey(filepath.Join(dir, tokenKeyFile))
 	return c, err

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -16,8 +15,6 @@ import (
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/httpapi"
 	"github.com/roomcast/roomcast/internal/ids"
-	"github.com/roomcast/roomcast/internal/objects/disk"
-	"github.com/roomcast/roomcast/internal/queue/local"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
 	"github.com/roomcast/roomcast/workers/ingest/hub"
 	"github.com/roomcast/roomcast/workers/ingest/rtmpin"
@@ -39,8 +36,7 @@ type machine struct {
 	urls     control.URLs
 
 	lock    *sqlite.DirLock
-	db      *sqlite.DB
-	queue   *local.Queue
+	backend *backend
 	service *control.Service
 	hub     *hub.Hub
 	ingest  *session.Handler
@@ -93,27 +89,21 @@ func listen(flag, addr string) (net.Listener, error) {
 func (m *machine) open(ctx context.Context) error {
 	source := ids.New(time.Now)
 	var err error
-	if m.db, err = sqlite.Open(filepath.Join(m.settings.Data, "roomcast.db"), sqlite.Options{Now: time.Now, Log: m.log}); err != nil {
+	if m.backend, err = openBackend(ctx, m.settings, m.log); err != nil {
 		return err
 	}
-	if m.queue, err = local.New(ctx, m.db.SQL(), local.Options{Now: time.Now}); err != nil {
-		return fmt.Errorf("open the queue of state events: %w", err)
-	}
-	objects, err := disk.Open(filepath.Join(m.settings.Data, "media"))
-	if err != nil {
-		return err
-	}
+	objects := m.backend.media
 	m.service = control.New(m.withCustomers(control.Options{
-		Store: m.db, Objects: objects, IDs: source, Now: time.Now, URLs: m.urls, Log: m.log,
+		Store: m.backend.records, Objects: objects, IDs: source, Now: time.Now, URLs: m.urls, Log: m.log,
 		Transcoder: m.transcoder(ctx, objects),
 	}))
-	if m.creds, err = loadCredentials(ctx, m.settings.Data, m.service, source); err != nil {
+	if m.creds, err = loadCredentials(ctx, m.settings, m.service, source); err != nil {
 		return err
 	}
 	worker := broadcast.WorkerID(source.New("wrk"))
 	m.hub = m.newHub(worker)
 	m.ingest = session.New(session.Options{
-		Worker: worker, Live: live{m.hub}, Leases: m.db, Events: events{m.queue}, Objects: objects,
+		Worker: worker, Live: live{m.hub}, Leases: m.backend.records, Events: events{m.backend.queue}, Objects: objects,
 		IDs: source, Now: time.Now, Sleep: sleep, TimeURL: m.urls.HTTP + "/time", Log: m.log,
 	})
 	if m.rtmp, err = rtmpin.New(rtmpin.Options{Logger: m.log, Now: time.Now, Player: hub.Player{Hub: m.hub}}, m.ingest); err != nil {
@@ -129,7 +119,7 @@ func (m *machine) open(ctx context.Context) error {
 
 // run starts the goroutines; stop waits for them.
 func (m *machine) run(ctx context.Context) {
-	m.loops.Go(func() { m.service.Consume(ctx, m.queue) })
+	m.loops.Go(func() { m.service.Consume(ctx, m.backend.queue) })
 	m.loops.Go(func() { m.sweep(ctx) })
 	m.lanes(ctx)
 	m.customers(ctx)
@@ -145,11 +135,13 @@ func (m *machine) run(ctx context.Context) {
 	})
 }
 
-// sweep restores the truth. Every worker but this process's own is dead: the
-// data directory is locked.
+// sweep restores the truth. On one machine every worker but this process's own
+// is dead, as the data directory is locked; elsewhere others live.
 func (m *machine) sweep(ctx context.Context) {
-	sweeper := m.service.NewSweeper(m.queue)
-	sweeper.Alive = func(w broadcast.WorkerID) bool { return w == m.ingest.Worker }
+	sweeper := m.service.NewSweeper(m.backend.queue)
+	if !m.backend.shared {
+		sweeper.Alive = func(w broadcast.WorkerID) bool { return w == m.ingest.Worker }
+	}
 	every(ctx, sweepEvery, m.log, "sweep", sweeper.Pass)
 }
 
@@ -200,8 +192,8 @@ func (m *machine) close() error {
 			_ = ln.Close() // the servers have closed them mostly
 		}
 	}
-	if m.db != nil {
-		err = m.db.Close()
+	if m.backend != nil {
+		err = m.backend.close()
 	}
 	if m.lock != nil {
 		err = errors.Join(err, m.lock.Unlock())

@@ -16,7 +16,7 @@ import (
 // newHub makes the place of this machine's RTMP and HTTP-FLV viewers.
 func (m *machine) newHub(worker broadcast.WorkerID) *hub.Hub {
 	return hub.New(hub.Options{
-		Worker: string(worker), Directory: playIDs{m.db}, Now: time.Now, Sleep: sleep, Log: m.log,
+		Worker: string(worker), Directory: playIDs{m.backend.records}, Now: time.Now, Sleep: sleep, Log: m.log,
 		MaxViewers: m.settings.MaxViewers, MaxPerAddress: m.settings.MaxViewersPerAddress,
 	})
 }

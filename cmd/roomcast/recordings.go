@@ -8,7 +8,6 @@ import (
 
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/ffmpeg"
-	"github.com/roomcast/roomcast/internal/objects/disk"
 	"github.com/roomcast/roomcast/workers/transcoder/job"
 )
 
@@ -27,7 +26,7 @@ func children() int { return max(runtime.NumCPU()/2, 1) }
 
 // transcoder makes files of recordings by ffmpeg. What is missing is said once,
 // at the start.
-func (m *machine) transcoder(ctx context.Context, objects *disk.Disk) control.Transcoder {
+func (m *machine) transcoder(ctx context.Context, objects job.Objects) control.Transcoder {
 	tool := ffmpeg.New(ctx)
 	if missing := tool.Missing(); len(missing) > 0 {
 		m.log.Warn("recordings stay as they were streamed: they are playable, but nothing is transcoded; "+

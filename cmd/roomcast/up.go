@@ -27,7 +27,7 @@ type upCmd struct {
 
 	InsecureWebhooks bool `help:"Admit webhook endpoints without TLS and at private addresses, for development (ROOMCAST_INSECURE_WEBHOOKS=true)."`
 
-	Backend string `help:"What keeps state and media: local (ROOMCAST_BACKEND, default local)." placeholder:"NAME"`
+	Backend string `help:"What keeps state and media: local or aws (ROOMCAST_BACKEND, default local)." placeholder:"NAME"`
 }
 
 // Run serves until SIGINT or SIGTERM.

@@ -55,7 +55,7 @@ func ok(w http.ResponseWriter, _ *http.Request) {
 
 // ready says whether the database answers.
 func (m *machine) ready(w http.ResponseWriter, r *http.Request) {
-	if err := m.db.Ping(r.Context()); err != nil {
+	if err := m.backend.records.Ping(r.Context()); err != nil {
 		http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
 		return
 	}

@@ -15,8 +15,11 @@ import (
 // Backend names what keeps state, events and objects.
 type Backend string
 
-// BackendLocal is SQLite and a directory.
-const BackendLocal Backend = "local"
+// The backends: SQLite and a directory; DynamoDB, SQS and S3.
+const (
+	BackendLocal Backend = "local"
+	BackendAWS   Backend = "aws"
+)
 
 // Up is what `roomcast up` runs with.
 type Up struct {
@@ -35,6 +38,9 @@ type Up struct {
 	// MaxViewers and MaxViewersPerAddress bound the RTMP and HTTP-FLV viewers;
 	// default 20 000 and 1 000.
 	MaxViewers, MaxViewersPerAddress int
+	// AWS is set with BackendAWS only.
+	AWS
+	Secrets
 }
 
 // Env looks a variable up; "" = not set.
@@ -59,8 +65,13 @@ func LoadUp(flags Up, env Env) (Up, error) {
 	perAddress, err2 := count("--max-viewers-per-address (ROOMCAST_MAX_VIEWERS_PER_ADDRESS)",
 		flags.MaxViewersPerAddress, env("ROOMCAST_MAX_VIEWERS_PER_ADDRESS"), 1_000)
 	u.MaxViewersPerAddress = perAddress
+	var err3, err4 error
+	if u.Backend == BackendAWS {
+		u.AWS, err3 = LoadAWS(env)
+	}
+	u.Secrets, err4 = LoadSecrets(env)
 	err = errors.Join(
-		err, err2,
+		err, err2, err3, err4,
 		address("--http (ROOMCAST_HTTP)", u.HTTP),
 		address("--rtmp (ROOMCAST_RTMP)", u.RTMP),
 		publicURL("--public-url (ROOMCAST_PUBLIC_URL)", u.PublicURL),
@@ -119,10 +130,11 @@ func publicURL(name, s string) error {
 }
 
 func backend(name string, b Backend) error {
-	if b != BackendLocal {
-		return fmt.Errorf("%s: %q is not available; it must be local", name, b)
+	switch b {
+	case BackendLocal, BackendAWS:
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%s: %q is not available; it must be local or aws", name, b)
 }
 
 // PublicURLs answers the base URLs of HTTP and RTMP for what listens on the

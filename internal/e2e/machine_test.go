@@ -66,6 +66,7 @@ type machine struct {
 	t          testing.TB
 	dir        string
 	http, rtmp string
+	env        []string // besides this process's own
 	cmd        *exec.Cmd
 	exited     chan error
 	out        output
@@ -74,9 +75,9 @@ type machine struct {
 	startedIn  time.Duration
 }
 
-func newMachine(t testing.TB) *machine {
+func newMachine(t testing.TB, env ...string) *machine {
 	t.Helper()
-	m := &machine{t: t, dir: filepath.Join(t.TempDir(), "data"), http: freeAddress(t), rtmp: freeAddress(t)}
+	m := &machine{t: t, env: env, dir: filepath.Join(t.TempDir(), "data"), http: freeAddress(t), rtmp: freeAddress(t)}
 	m.start()
 	t.Cleanup(func() {
 		m.kill()
@@ -112,6 +113,7 @@ func (m *machine) start() {
 	m.t.Helper()
 	begin := time.Now()
 	m.cmd = exec.Command(binary, "up", "--data", m.dir, "--http", m.http, "--rtmp", m.rtmp)
+	m.cmd.Env = append(os.Environ(), m.env...)
 	m.cmd.Stdout, m.cmd.Stderr = &m.out, &m.out
 	if err := m.cmd.Start(); err != nil {
 		m.t.Fatal(err)

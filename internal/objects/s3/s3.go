@@ -46,6 +46,7 @@ type Bucket struct {
 	api    *s3.Client
 	name   string
 	region string
+	stream *awshttp.BuildableClient // for bodies of any size
 }
 
 var _ control.Objects = (*Bucket)(nil)
@@ -79,6 +80,7 @@ func New(opt Options) (*Bucket, error) {
 	client := awshttp.NewBuildableClient().WithTimeout(opt.AttemptTimeout)
 	return &Bucket{
 		name: opt.Bucket, region: opt.AWS.Region,
+		stream: awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = headerTimeout }),
 		api: s3.NewFromConfig(opt.AWS, func(o *s3.Options) {
 			o.HTTPClient = client
 			o.Retryer = newRetryer()

@@ -98,7 +98,8 @@ func New(opt Options) (*Store, error) {
 
 // Ping reports whether the table answers.
 func (s *Store) Ping(ctx context.Context) error {
-	if _, err := s.get(ctx, single("PING", "-")); err != nil {
+	// There is no such item: that it is not found is an answer.
+	if _, err := s.get(ctx, single("PING", "-")); err != nil && !errors.Is(err, control.ErrNotFound) {
 		return fmt.Errorf("DynamoDB table %s: %w", *s.table, err)
 	}
 	return nil

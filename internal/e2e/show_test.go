@@ -227,6 +227,8 @@ func TestAPowerCutWhileLiveLosesNoViewer(t *testing.T) {
 	if m.startedIn > 2*time.Second {
 		t.Errorf("started again in %s", m.startedIn)
 	}
+	// Nobody publishes: the new process says so before anybody returns.
+	m.awaitKey("carol", "INACTIVE_LIVE", 5*time.Second)
 	mediatest.PublishFFmpeg(t, source(t), key.url())
 	m.awaitKey("carol", "ACTIVE_LIVE", 15*time.Second)
 	if again := m.room(show.ID); again.State != "LIVE" || *again.Playback.HLSURL != *live.Playback.HLSURL {

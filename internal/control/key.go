@@ -167,6 +167,10 @@ func (s *Service) forceEnd(text string, discard bool) broadcast.ForceEnd {
 
 func (s *Service) newPostID() broadcast.PostID { return broadcast.PostID(s.IDs.New("post")) }
 
+// NoticeReissued is the notice of a new stream key string: the only one of a
+// key or room that is of no transition.
+const NoticeReissued = "stream_key.reissued"
+
 // newString stores a key's new string in the transaction that makes it valid,
 // and tells the app, which must show it to its user.
 func (s *Service) newString(text string) func(*Changes, broadcast.Outcome, broadcast.Hash) {
@@ -185,7 +189,7 @@ func (s *Service) newString(text string) func(*Changes, broadcast.Outcome, broad
 		shown := *key
 		c.Notices = append(c.Notices, Notice{
 			ID: broadcast.EventID(s.IDs.New("evt")), AppID: key.AppID, MemberID: key.MemberID, Aggregate: string(key.ID),
-			Sequence: key.Sequence, Type: "stream_key.reissued", At: s.Now(), Key: &shown,
+			Sequence: key.Sequence, Type: NoticeReissued, At: s.Now(), Key: &shown,
 		})
 	}
 }

@@ -58,14 +58,15 @@ type Process struct {
 	// Deadline is what each invocation is given; default 30 s.
 	Deadline time.Duration
 
-	t    testing.TB
-	cmd  *exec.Cmd
-	log  bytes.Buffer // read when the process is over
-	work chan []byte
-	idle chan struct{}
-	done chan answer
-	over chan error
-	next int
+	t     testing.TB
+	cmd   *exec.Cmd
+	log   bytes.Buffer // read when the process is over
+	begin time.Time
+	work  chan []byte
+	idle  chan struct{}
+	done  chan answer
+	over  chan error
+	next  int
 }
 
 type answer struct {
@@ -120,18 +121,18 @@ func start(t testing.TB, bootstrap string, env map[string]string) (*Process, err
 	p := &Process{t: t, Deadline: timeout, work: make(chan []byte), idle: make(chan struct{}, 1), done: make(chan answer, 1), over: make(chan error, 1)}
 	server := &http.Server{Handler: http.HandlerFunc(p.serve), ReadHeaderTimeout: timeout}
 	served := make(chan struct{})
-	go func() { defer close(served); _ = server.Serve(ln) }()    // ends with Close
 	p.cmd = exec.CommandContext(context.Background(), bootstrap) // #nosec G204 -- what the test has built
 	p.cmd.Env = []string{"AWS_LAMBDA_RUNTIME_API=" + ln.Addr().String(), "AWS_LAMBDA_FUNCTION_NAME=test", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=128"}
 	for name, value := range env {
 		p.cmd.Env = append(p.cmd.Env, name+"="+value)
 	}
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
-	begin := time.Now() //nolint:forbidigo // what is measured
-	p.Init = time.Duration(begin.UnixNano())
+	p.begin = time.Now() //nolint:forbidigo // what is measured
 	if err := p.cmd.Start(); err != nil {
-		return nil, errors.Join(err, server.Close())
+		return nil, errors.Join(err, ln.Close())
 	}
+	// Its first request waits in the backlog: serve may read what was set above.
+	go func() { defer close(served); _ = server.Serve(ln) }() // ends with Close
 	ended := make(chan struct{})
 	go func() { p.over <- p.cmd.Wait(); close(ended) }()
 	t.Cleanup(func() {
@@ -152,7 +153,7 @@ func (p *Process) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case path == "invocation/next":
 		if p.next == 0 {
-			p.Init = time.Duration(time.Now().UnixNano()) - p.Init //nolint:forbidigo // what is measured
+			p.Init = time.Since(p.begin) //nolint:forbidigo // what is measured
 			p.InitCPU = p.cpu()
 		}
 		p.next++

@@ -101,13 +101,20 @@ func (k *checker) trail(c control.Changes) error {
 			return err
 		}
 	}
-	told := 0
+	told, reissued := 0, 0
 	for _, n := range c.Notices {
 		if n.Post != nil {
 			if n.Sequence != k.posts[n.Post.ID]+1 {
 				return fmt.Errorf("notice %d of %s follows %d", n.Sequence, n.Post.ID, k.posts[n.Post.ID])
 			}
 			k.posts[n.Post.ID] = n.Sequence
+			continue
+		}
+		if n.Type == control.NoticeReissued {
+			if err := k.reissued(c, n); err != nil {
+				return err
+			}
+			reissued++
 			continue
 		}
 		if told == len(moves) {
@@ -121,6 +128,23 @@ func (k *checker) trail(c control.Changes) error {
 	if told != len(moves) {
 		return fmt.Errorf("%d notices of %d transitions", told, len(moves))
 	}
+	again := len(c.Strings) == 1 && c.Strings[0].Generation > 1 && len(c.Keys) == 1
+	if again != (reissued == 1) {
+		return fmt.Errorf("%d notices of %d new strings", reissued, len(c.Strings))
+	}
+	return nil
+}
+
+// reissued: a new string is told in the transaction that makes it valid.
+func (k *checker) reissued(c control.Changes, n control.Notice) error {
+	if len(c.Strings) != 1 || n.Key == nil || c.Strings[0].KeyID != n.Key.ID {
+		return fmt.Errorf("notice %s of %s is of no new string", n.Type, n.Aggregate)
+	}
+	h := k.key(n.Key.ID)
+	if n.Sequence != h.sequence+1 {
+		return fmt.Errorf("notice %d of %s follows %d", n.Sequence, n.Aggregate, h.sequence)
+	}
+	h.sequence = n.Sequence
 	return nil
 }
 

@@ -36,7 +36,7 @@ func adminRoomOf(v control.RoomView) adminRoom {
 // Credential is an API key, shown this once.
 type Credential struct {
 	APIKey    string    `json:"apiKey" doc:"User name of HTTP Basic" example:"ak_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
-	APISecret string    `json:"apiSecret" doc:"Password of HTTP Basic; never shown again"`
+	APISecret string    `json:"apiSecret" doc:"Password of HTTP Basic; never shown again" example:"as_…"`
 	CreatedAt timestamp `json:"createdAt"`
 }
 
@@ -50,7 +50,7 @@ type appCreate struct {
 }
 
 type AppPath struct {
-	ID broadcast.AppID `path:"id" example:"app_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
+	ID broadcast.AppID `path:"id" doc:"The app's id" example:"app_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
 }
 
 func adminEndpoint(id, method, path, summary, description string, codes ...broadcast.Code) endpoint {
@@ -75,7 +75,7 @@ func (a *api) registerAdmin() {
 			v, key, secret, err := a.Service.CreateApp(ctx, c.Actor, in.Body.Name)
 			return &one[newApp]{etag(v.Version), newApp{appOf(v), credentialOf(key, secret)}}, err
 		})
-	register(a, adminEndpoint("getAppById", http.MethodGet, "/apps/{id}", "Get an app", "", broadcast.CodeAppNotFound),
+	register(a, adminEndpoint("getAppById", http.MethodGet, "/apps/{id}", "Get an app", "Any app of the installation, by its id.", broadcast.CodeAppNotFound),
 		func(ctx context.Context, _ control.Caller, in *AppPath) (*one[app], error) {
 			return oneApp(a.Service.AppByID(ctx, in.ID))
 		})

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/control"
 )
@@ -28,6 +30,12 @@ type EventData struct {
 	VideoRoom *VideoRoom `json:"videoRoom,omitempty" doc:"In events of a video room"`
 	StreamKey *StreamKey `json:"streamKey,omitempty" doc:"In events of a stream key. Without its string, playback and ingest: read the key for those"`
 	VideoPost *VideoPost `json:"videoPost,omitempty" doc:"In events of a video post"`
+}
+
+// TransformSchema gives an example with one of the three.
+func (EventData) TransformSchema(r huma.Registry, s *huma.Schema) *huma.Schema {
+	s.Examples = []any{map[string]any{"videoRoom": exampleOf(r, s.Properties["videoRoom"])}}
+	return s
 }
 
 // shower joins to a resource what its readers see.
@@ -87,7 +95,7 @@ type redelivered struct {
 }
 
 type eventCall struct {
-	ID   broadcast.EventID `path:"id" example:"evt_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
+	ID   broadcast.EventID `path:"id" doc:"The event's id" example:"evt_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
 	Body *struct {
 		EndpointID opt[string] `json:"endpointId" required:"false" maxLength:"64" doc:"Only to this endpoint; null = to all that want it"`
 	}

@@ -74,7 +74,7 @@ func (t timestamp) MarshalJSON() ([]byte, error) {
 
 // Schema is a date-time (RFC 3339).
 func (timestamp) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeString, Format: "date-time", Examples: []any{"2026-03-01T12:00:00.000Z"}}
+	return &huma.Schema{Type: huma.TypeString, Format: "date-time"}
 }
 
 // showable refuses a time that has no place in RFC 3339 once it is in UTC.

@@ -20,6 +20,7 @@ func describe() huma.Config {
 	config.Info.Description = "Live video rooms for any app. Errors are application/problem+json (RFC 9457); branch on errorCode. " +
 		"Every answer carries X-Request-Id. Times are ISO 8601 in UTC; a field without a value is null and never left out."
 	config.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
+	config.Info.Contact = &huma.Contact{Name: "roomcast", URL: "https://github.com/roomcast/roomcast"}
 	config.Servers = []*huma.Server{{URL: "/"}}
 	config.Tags = []*huma.Tag{
 		{Name: "App", Description: "Server API: the app itself"},
@@ -63,6 +64,11 @@ func finish(doc *huma.OpenAPI) {
 	made.Description = "Created"
 	members["201"] = &made
 	for _, item := range doc.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Patch, item.Delete} {
+			if op != nil {
+				addExamples(doc, op)
+			}
+		}
 		if item.Post != nil {
 			markReplayed(item.Post)
 		}

@@ -37,6 +37,7 @@ func (r running) connect() (config.Up, credentials, *apiclient.Client, error) {
 type adminCmd struct {
 	CreateApp    createAppCmd    `cmd:"" help:"Make an app with its first API key. The secret is shown once."`
 	RotateAPIKey rotateAPIKeyCmd `cmd:"" name:"rotate-api-key" help:"Make a further API key of an app. The secret is shown once."`
+	DLQ          dlqCmd          `cmd:"" name:"dlq" help:"State events that could not be applied."`
 }
 
 type createAppCmd struct {

@@ -95,7 +95,7 @@ func (m *machine) open(ctx context.Context) error {
 	objects := m.backend.media
 	m.service = control.New(m.withCustomers(control.Options{
 		Store: m.backend.records, Objects: objects, IDs: source, Now: time.Now, URLs: m.urls, Log: m.log,
-		Transcoder: m.transcoder(ctx, objects),
+		Transcoder: m.transcoder(ctx, objects), DeadEvents: m.backend.queue,
 	}))
 	if m.creds, err = loadCredentials(ctx, m.settings, m.service, source); err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/ids"
 	"github.com/roomcast/roomcast/internal/objects/s3"
+	"github.com/roomcast/roomcast/internal/queue/sqs"
 	"github.com/roomcast/roomcast/internal/store/dynamo"
 )
 
@@ -45,10 +46,14 @@ func wire(ctx context.Context) (handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	queue, err := sqs.New(sqs.Options{AWS: cfg, URL: settings.StateEventsURL, Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	source := ids.New(time.Now)
 	return newHandler(settings, control.New(control.Options{
-		Store: store, Objects: objects, IDs: source, Now: time.Now, Log: log,
+		Store: store, Objects: objects, DeadEvents: queue, IDs: source, Now: time.Now, Log: log,
 		URLs: control.URLs{HTTP: settings.PublicURL, RTMP: settings.RTMPURL},
 	}), source, time.Now, log)
 }

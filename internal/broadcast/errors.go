@@ -33,6 +33,7 @@ const (
 	CodeVersionMismatch     Code = "VERSION_MISMATCH"
 	CodeBusy                Code = "TRY_AGAIN" // lost five races in a row
 	CodeEventNotFound       Code = "EVENT_NOT_FOUND"
+	CodeDeadEventNotFound   Code = "DEAD_LETTER_NOT_FOUND"
 	CodeEndpointNotFound    Code = "WEBHOOK_ENDPOINT_NOT_FOUND"
 	CodeEndpointDisabled    Code = "WEBHOOK_ENDPOINT_DISABLED"
 	CodeTooManyEndpoints    Code = "TOO_MANY_WEBHOOK_ENDPOINTS"

@@ -4,6 +4,9 @@ package config
 type API struct {
 	Table       string // ROOMCAST_TABLE
 	MediaBucket string // ROOMCAST_MEDIA_BUCKET
+	// StateEventsURL is the queue whose dead letters operators see
+	// (ROOMCAST_STATE_EVENTS_URL).
+	StateEventsURL string
 	// PublicURL is where viewers find media and API (ROOMCAST_PUBLIC_URL).
 	PublicURL string
 	// RTMPURL is where encoders publish (ROOMCAST_RTMP_URL).
@@ -33,7 +36,7 @@ type Outbox struct {
 func LoadAPI(env Env) (API, error) {
 	s := settings{env: env}
 	a := API{
-		Table: s.table(), MediaBucket: s.mediaBucket(),
+		Table: s.table(), MediaBucket: s.mediaBucket(), StateEventsURL: s.stateEvents(),
 		PublicURL:     s.base("ROOMCAST_PUBLIC_URL", "http", "where viewers find media and API"),
 		RTMPURL:       s.base("ROOMCAST_RTMP_URL", "rtmp", "where encoders publish"),
 		TokenKey:      s.tokenKey(true),

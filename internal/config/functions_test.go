@@ -74,10 +74,10 @@ func TestEveryWrongSettingOfAFunctionIsNamedAtOnce(t *testing.T) {
 		}
 	}
 	_, err := config.LoadAPI(env(map[string]string{
-		"ROOMCAST_TABLE": "t", "ROOMCAST_MEDIA_BUCKET": "b", "ROOMCAST_PUBLIC_URL": "live.example.com",
+		"ROOMCAST_TABLE": "t", "ROOMCAST_MEDIA_BUCKET": "b", "ROOMCAST_STATE_EVENTS_URL": "https://sqs/1/standard", "ROOMCAST_PUBLIC_URL": "live.example.com",
 		"ROOMCAST_RTMP_URL": "https://x", "ROOMCAST_TOKEN_KEY": "short",
 	}))
-	for _, name := range []string{"ROOMCAST_PUBLIC_URL", "ROOMCAST_RTMP_URL", "ROOMCAST_TOKEN_KEY"} {
+	for _, name := range []string{"ROOMCAST_STATE_EVENTS_URL", "ROOMCAST_PUBLIC_URL", "ROOMCAST_RTMP_URL", "ROOMCAST_TOKEN_KEY"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is missing in %v", name, err)
 		}

@@ -44,6 +44,9 @@ type Options struct {
 	// Feed and Webhooks are the way to customers; nil = they are ErrUnavailable.
 	Feed     Feed
 	Webhooks Webhooks
+	// DeadEvents is the queue of state events; nil = its dead letters are
+	// ErrUnavailable.
+	DeadEvents DeadEvents
 	// Bell rings when there are new events; nil = readers look each second.
 	Bell *Bell
 	// MaxWait caps how long a reader of events may wait; 0 = not at all.

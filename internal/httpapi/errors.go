@@ -88,6 +88,8 @@ func notFoundTitle(code broadcast.Code) (string, bool) {
 		return "There is no such video post", true
 	case broadcast.CodeEventNotFound:
 		return "There is no such event", true
+	case broadcast.CodeDeadEventNotFound:
+		return "There is no such dead letter", true
 	case broadcast.CodeEndpointNotFound:
 		return "There is no such webhook endpoint", true
 	case broadcast.CodeProfileNotFound:

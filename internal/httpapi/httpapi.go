@@ -82,6 +82,7 @@ func newAPI(o Options) *api {
 	a.registerEvents()
 	a.registerWebhooks()
 	a.registerAdmin()
+	a.registerDeadEvents()
 	finish(a.huma.OpenAPI())
 	return a
 }

@@ -117,6 +117,8 @@ func TestEveryPOSTIsRepeatable(t *testing.T) {
 	twice("/v2/apps/me/events/{id}/redeliver", auth, "", w.events(auth, "")[0].text("id"))
 	twice("/v2/admin/apps", admin, `{"name":"x"}`, "")
 	twice("/v2/admin/apps/{id}/api-keys", admin, "", w.acme.id)
+	w.bury(`{"keyId":"key_1","phase":"PREP"}`)
+	twice("/v2/admin/dead-letters/{id}/replay", admin, "", w.deadLetters(1)[0].text("id"))
 	for pattern, op := range w.ops {
 		if method, _, _ := strings.Cut(pattern, " "); method != http.MethodPost {
 			continue

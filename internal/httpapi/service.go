@@ -19,6 +19,7 @@ type Service interface {
 	videoPosts
 	eventService
 	webhookService
+	deadEvents
 	// Once runs do unless the same call took effect within 24 hours; then it
 	// answers that call's record.
 	Once(ctx context.Context, call control.OnceCall, do func(context.Context) error) (*control.OnceRecord, error)

@@ -22,6 +22,7 @@ import (
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/ids"
+	"github.com/roomcast/roomcast/internal/queue/local"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
 )
 
@@ -33,7 +34,9 @@ type world struct {
 	handler http.Handler
 	service *control.Service
 	db      *sqlite.DB
+	queue   *local.Queue // an event that fails once is a dead letter
 	log     *syncBuffer
+	sent    int // messages to queue
 	now     time.Time
 	mu      sync.Mutex // guards now
 	// doc is what the handler says of itself: every answer is held against it.
@@ -88,8 +91,12 @@ func newWorld(t *testing.T) *world {
 	logger := slog.New(slog.NewJSONHandler(w.log, nil))
 	source := ids.New(w.clock)
 	w.db = db
+	w.queue, err = local.New(t.Context(), db.SQL(), local.Options{Now: w.clock, MaxReceives: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.service = control.New(control.Options{
-		Store: db, Idempotency: db, Feed: db, Webhooks: db, Bell: &control.Bell{}, MaxWait: 20 * time.Second, IDs: source, Now: w.clock, Log: logger,
+		DeadEvents: w.queue, Store: db, Idempotency: db, Feed: db, Webhooks: db, Bell: &control.Bell{}, MaxWait: 20 * time.Second, IDs: source, Now: w.clock, Log: logger,
 		URLs: control.URLs{HTTP: "http://127.0.0.1:8080", RTMP: "rtmp://127.0.0.1:1935"},
 	})
 	w.serve(w.service)

@@ -40,7 +40,7 @@ type (
 		Limit int `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"Most items to answer"`
 	}
 	DeadPath struct {
-		ID string `path:"id" maxLength:"128" example:"dead-17"`
+		ID string `path:"id" maxLength:"128" doc:"As listed" example:"dead-17"`
 	}
 	deadCall struct {
 		DeadPath

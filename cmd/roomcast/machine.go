@@ -13,7 +13,6 @@ import (
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/control"
-	"github.com/roomcast/roomcast/internal/httpapi"
 	"github.com/roomcast/roomcast/internal/ids"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
 	"github.com/roomcast/roomcast/workers/ingest/hub"
@@ -63,10 +62,7 @@ func start(ctx context.Context, settings config.Up, log *slog.Logger) (_ *machin
 	if m.lock, err = sqlite.Lock(settings.Data); err != nil {
 		return nil, err
 	}
-	if m.httpLn, err = listen("--http", settings.HTTP); err != nil {
-		return nil, err
-	}
-	if m.rtmpLn, err = listen("--rtmp", settings.RTMP); err != nil {
+	if err = m.listen(); err != nil {
 		return nil, err
 	}
 	m.urls.HTTP, m.urls.RTMP = settings.PublicURLs(m.httpLn.Addr(), m.rtmpLn.Addr())
@@ -75,14 +71,6 @@ func start(ctx context.Context, settings config.Up, log *slog.Logger) (_ *machin
 	}
 	m.run(ctx)
 	return m, nil
-}
-
-func listen(flag, addr string) (net.Listener, error) {
-	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w: choose another address with %s", flag, addr, errors.Unwrap(err), flag)
-	}
-	return ln, nil
 }
 
 // open makes every part and connects them.
@@ -113,7 +101,7 @@ func (m *machine) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.http = httpapi.Server(handler)
+	m.http = m.server(handler)
 	return nil
 }
 

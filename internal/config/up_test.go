@@ -42,13 +42,24 @@ func TestAFlagWinsOverTheEnvironment(t *testing.T) {
 }
 
 func TestEveryWrongSettingIsNamedAtOnce(t *testing.T) {
-	_, err := config.LoadUp(config.Up{HTTP: "nonsense", RTMP: "host:99999", PublicURL: "ftp://x", Backend: "mainframe"}, env(nil))
+	_, err := config.LoadUp(config.Up{HTTP: "nonsense", RTMP: "host:99999", PublicURL: "ftp://x", Backend: "mainframe", TLSCert: "only.pem"}, env(nil))
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, name := range []string{"ROOMCAST_HTTP", "ROOMCAST_RTMP", "ROOMCAST_PUBLIC_URL", "ROOMCAST_BACKEND"} {
+	for _, name := range []string{"ROOMCAST_HTTP", "ROOMCAST_RTMP", "ROOMCAST_PUBLIC_URL", "ROOMCAST_BACKEND", "ROOMCAST_TLS_KEY"} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is missing in %q", name, err)
+		}
+	}
+}
+
+func TestOneAddressMayBeBothUnlessAnyPortWillDo(t *testing.T) {
+	for _, c := range []struct {
+		http, rtmp string
+		want       bool
+	}{{":443", ":443", true}, {":443", ":1935", false}, {"127.0.0.1:0", "127.0.0.1:0", false}} {
+		if got := (config.Up{HTTP: c.http, RTMP: c.rtmp}).OnePort(); got != c.want {
+			t.Errorf("%+v: %v", c, got)
 		}
 	}
 }
@@ -61,13 +72,16 @@ func TestPublicURLs(t *testing.T) {
 		}
 		return a
 	}
-	for _, c := range []struct{ public, http, rtmp, wantHTTP, wantRTMP string }{
-		{"", "127.0.0.1:8080", "127.0.0.1:1935", "http://127.0.0.1:8080", "rtmp://127.0.0.1"},
-		{"", "0.0.0.0:80", "[::]:1936", "http://127.0.0.1:80", "rtmp://127.0.0.1:1936"},
-		{"https://live.example.com", "0.0.0.0:8080", "0.0.0.0:1935", "https://live.example.com", "rtmp://live.example.com"},
-		{"https://live.example.com:8443", "0.0.0.0:8080", "0.0.0.0:1936", "https://live.example.com:8443", "rtmp://live.example.com:1936"},
+	for _, c := range []struct{ public, http, rtmp, cert, wantHTTP, wantRTMP string }{
+		{"", "127.0.0.1:8080", "127.0.0.1:1935", "", "http://127.0.0.1:8080", "rtmp://127.0.0.1"},
+		{"", "0.0.0.0:80", "[::]:1936", "", "http://127.0.0.1:80", "rtmp://127.0.0.1:1936"},
+		{"https://live.example.com", "0.0.0.0:8080", "0.0.0.0:1935", "", "https://live.example.com", "rtmp://live.example.com"},
+		{"https://live.example.com:8443", "0.0.0.0:8080", "0.0.0.0:1936", "", "https://live.example.com:8443", "rtmp://live.example.com:1936"},
+		{"", "127.0.0.1:8443", "127.0.0.1:1935", "c", "https://127.0.0.1:8443", "rtmps://127.0.0.1:1935"},
+		{"", "0.0.0.0:443", "0.0.0.0:443", "c", "https://127.0.0.1", "rtmps://127.0.0.1"},
+		{"https://live.example.com", "0.0.0.0:443", "0.0.0.0:443", "c", "https://live.example.com", "rtmps://live.example.com"},
 	} {
-		u := config.Up{PublicURL: c.public}
+		u := config.Up{PublicURL: c.public, TLSCert: c.cert, TLSKey: c.cert}
 		gotHTTP, gotRTMP := u.PublicURLs(addr(c.http), addr(c.rtmp))
 		if gotHTTP != c.wantHTTP || gotRTMP != c.wantRTMP {
 			t.Errorf("%+v: got %s and %s", c, gotHTTP, gotRTMP)

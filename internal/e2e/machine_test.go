@@ -77,7 +77,12 @@ type machine struct {
 
 func newMachine(t testing.TB, env ...string) *machine {
 	t.Helper()
-	m := &machine{t: t, env: env, dir: filepath.Join(t.TempDir(), "data"), http: freeAddress(t), rtmp: freeAddress(t)}
+	return newMachineOn(t, freeAddress(t), freeAddress(t), env...)
+}
+
+func newMachineOn(t testing.TB, web, rtmp string, env ...string) *machine {
+	t.Helper()
+	m := &machine{t: t, env: env, dir: filepath.Join(t.TempDir(), "data"), http: web, rtmp: rtmp}
 	m.start()
 	t.Cleanup(func() {
 		m.kill()

@@ -149,7 +149,7 @@ func (c Changes) onlyJournal() bool { return len(c.Journal) > 0 && len(c.Notices
 func (c Changes) still() bool {
 	return len(c.Apps)+len(c.APIKeys)+len(c.Members)+len(c.Keys)+len(c.Rooms)+len(c.Posts)+len(c.Leases)+
 		len(c.Strings)+len(c.Jobs)+len(c.DeleteMembers)+len(c.DeleteKeys)+len(c.DeleteRooms)+len(c.DeletePosts)+
-		len(c.Endpoints)+len(c.DeleteEndpoints) == 0
+		len(c.Endpoints)+len(c.DeleteEndpoints)+len(c.Profiles)+len(c.DeleteProfiles) == 0
 }
 
 // made is the id of what c makes for its caller; "" = nothing new.
@@ -177,6 +177,11 @@ func (c Changes) made() string {
 	for _, e := range c.Endpoints {
 		if e.Version == 0 {
 			return e.ID
+		}
+	}
+	for _, p := range c.Profiles {
+		if p.Version == 0 {
+			return string(p.ID)
 		}
 	}
 	return ""

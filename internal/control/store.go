@@ -39,6 +39,11 @@ type Changes struct {
 	// Endpoints are webhook endpoints; deleting one leaves its cursors.
 	Endpoints       []Endpoint
 	DeleteEndpoints []Endpoint
+	// Profiles are written with their next revision, which is kept for good.
+	Profiles []TranscodingProfile
+	// DeleteProfiles needs, beside the version, that nothing names them.
+	DeleteProfiles []TranscodingProfile
+	ProfileUses    []UseOfProfile
 }
 
 // LeaseWrite replaces a lease where its stored epoch is still IfEpoch. A
@@ -109,6 +114,9 @@ type Store interface {
 	// Journal is ordered by Version, then ID, and ascends unless the page says
 	// otherwise by Ascending = false.
 	Journal(ctx context.Context, aggregate string, p Page) (List[JournalEntry], error)
+	ProfileReader
+	// Profiles lists an app's own profiles, by id; Uses may be 0.
+	Profiles(ctx context.Context, app broadcast.AppID, p Page) (List[TranscodingProfile], error)
 	Commit(ctx context.Context, c Changes) error
 
 	// HeldLeases answers leases that somebody holds or whose (epoch, seq) is

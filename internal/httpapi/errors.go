@@ -42,6 +42,8 @@ func meaningOf(code broadcast.Code) (m meaning, ok bool) {
 		return meaning{http.StatusUnauthorized, "The credential is missing or wrong"}, true
 	case codeForbidden:
 		return meaning{http.StatusForbidden, "The credential is for another API"}, true
+	case broadcast.CodeProfileReadOnly:
+		return meaning{http.StatusForbidden, "The transcoding profile is shipped and read-only"}, true
 	case codeMethodNotAllowed:
 		return meaning{http.StatusMethodNotAllowed, "The method is not allowed here"}, true
 	case codeRequestTimeout:
@@ -121,6 +123,8 @@ func conflictTitle(code broadcast.Code) (string, bool) {
 		return "The stream key is not INACTIVE_LIVE", true
 	case broadcast.CodeMemberIsLive:
 		return "The member is live", true
+	case broadcast.CodeProfileInUse:
+		return "The transcoding profile is in use", true
 	case broadcast.CodeEndpointDisabled:
 		return "The webhook endpoint is disabled", true
 	case broadcast.CodeTooManyEndpoints:

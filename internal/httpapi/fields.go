@@ -44,21 +44,21 @@ func (o opt[T]) or(otherwise T) T {
 	return *o.Value
 }
 
-// seconds is a whole number; JSON may write it 30, 30.0 or 3e1.
-type seconds int
+// whole is a whole number; JSON may write it 30, 30.0 or 3e1.
+type whole int
 
 // UnmarshalJSON takes every spelling of a whole number.
-func (s *seconds) UnmarshalJSON(data []byte) error {
+func (s *whole) UnmarshalJSON(data []byte) error {
 	f, err := strconv.ParseFloat(string(data), 64)
 	if err != nil || f != math.Trunc(f) || math.Abs(f) > math.MaxInt32 {
 		return errors.New("expected integer")
 	}
-	*s = seconds(f)
+	*s = whole(f)
 	return nil
 }
 
 // Schema hides the method above from Huma, which would otherwise see a string.
-func (seconds) Schema(huma.Registry) *huma.Schema {
+func (whole) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeInteger}
 }
 

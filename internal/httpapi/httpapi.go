@@ -79,6 +79,7 @@ func newAPI(o Options) *api {
 	a.registerStreamKeys()
 	a.registerVideoRooms()
 	a.registerVideoPosts()
+	a.registerProfiles()
 	a.registerEvents()
 	a.registerWebhooks()
 	a.registerAdmin()

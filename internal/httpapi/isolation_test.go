@@ -13,6 +13,7 @@ func TestNobodyReachesAnotherAppsThings(t *testing.T) {
 	post := w.recorded(w.acme, "kim")
 	key, room := w.keyOf(w.acme, "kim").text("id"), w.newRoom(w.acme)
 	hook := w.ok(w.send("POST", "/v2/apps/me/webhook-endpoints", w.acme.basic(), `{"url":"https://example.com/"}`)).text("id")
+	profile := w.newProfile(w.acme, profileBody)
 	event := w.events(w.acme.basic(), "")[0].text("id")
 	before := w.everything("kim", room)
 
@@ -22,7 +23,7 @@ func TestNobodyReachesAnotherAppsThings(t *testing.T) {
 	bodies := map[string]string{
 		"updateMember": `{"appUserName":"x"}`, "updateStreamKey": `{"outputMode":"RTMP"}`, "updateVideoRoom": `{"title":"x"}`,
 		"ownUpdateVideoRoom": `{"title":"x","customData":{"a":"b"}}`, "forceTerminateStreamKey": `{"recording":"discard"}`,
-		"updateVideoPost": `{"title":"x"}`, "updateWebhookEndpoint": `{"state":"DISABLED"}`,
+		"updateVideoPost": `{"title":"x"}`, "updateTranscodingProfile": `{"name":"x"}`, "updateWebhookEndpoint": `{"state":"DISABLED"}`,
 		"redeliverToWebhookEndpoint": `{"from":"2026-01-01T00:00:00Z"}`, "endVideoRoom": `{"force":true}`, "ownEndVideoRoom": `{"force":true}`,
 	}
 	walked := 0
@@ -40,6 +41,9 @@ func TestNobodyReachesAnotherAppsThings(t *testing.T) {
 		}
 		if strings.Contains(path, "webhook-endpoints") {
 			id = hook
+		}
+		if strings.Contains(path, "transcoding-profiles") {
+			id = profile
 		}
 		if strings.Contains(path, "events") {
 			id = event

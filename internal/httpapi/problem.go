@@ -123,7 +123,10 @@ func fieldErrors(details []*huma.ErrorDetail) []fieldError {
 		}
 		message := d.Message
 		if name, ok := strings.CutPrefix(message, missingBefore); ok {
-			field, message = strings.TrimSuffix(name, missingAfter), "is required"
+			name = strings.TrimSuffix(name, missingAfter)
+			if field, message = field+"."+name, "is required"; d.Location == "body" {
+				field = name
+			}
 		} else if d.Location == "body" && message != "expected object" {
 			message = "has a value that does not fit"
 		}

@@ -17,6 +17,7 @@ type Service interface {
 	streamKeys
 	videoRooms
 	videoPosts
+	profileService
 	eventService
 	webhookService
 	deadEvents

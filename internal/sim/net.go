@@ -190,6 +190,18 @@ func (n *net) Journal(ctx context.Context, aggregate string, p control.Page) (co
 	return n.w.store.Journal(ctx, aggregate, p)
 }
 
+func (n *net) Profile(ctx context.Context, id broadcast.ProfileID) (control.TranscodingProfile, error) {
+	return n.w.store.Profile(ctx, id)
+}
+
+func (n *net) ProfileRevision(ctx context.Context, id broadcast.ProfileID, revision uint64) (control.TranscodingProfile, error) {
+	return n.w.store.ProfileRevision(ctx, id, revision)
+}
+
+func (n *net) Profiles(ctx context.Context, app broadcast.AppID, p control.Page) (control.List[control.TranscodingProfile], error) {
+	return n.w.store.Profiles(ctx, app, p)
+}
+
 func (n *net) HeldLeases(ctx context.Context, after broadcast.KeyID, limit int) ([]broadcast.Lease, error) {
 	return through(n, "held leases", func() ([]broadcast.Lease, error) { return n.w.store.HeldLeases(ctx, after, limit) })
 }

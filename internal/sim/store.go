@@ -33,6 +33,9 @@ type Store struct {
 	notices map[broadcast.EventID]control.Notice
 	jobs    map[string]control.Job
 	commits map[string]struct{}
+
+	profiles  map[broadcast.ProfileID]control.TranscodingProfile
+	revisions map[revision]control.TranscodingProfile
 }
 
 type user struct {
@@ -69,6 +72,9 @@ func NewStore(now func() time.Time) *Store {
 		notices: map[broadcast.EventID]control.Notice{},
 		jobs:    map[string]control.Job{},
 		commits: map[string]struct{}{},
+
+		profiles:  map[broadcast.ProfileID]control.TranscodingProfile{},
+		revisions: map[revision]control.TranscodingProfile{},
 	}
 }
 
@@ -128,7 +134,7 @@ func (s *Store) Commit(ctx context.Context, c control.Changes) error {
 	}
 	var u undo
 	for _, part := range []func(*undo, *control.Changes) error{
-		s.saveOwners, s.saveShows, s.saveLeases, s.saveStrings, s.saveTrail, s.remove,
+		s.saveOwners, s.saveProfiles, s.saveShows, s.saveLeases, s.saveStrings, s.saveTrail, s.remove,
 	} {
 		if err := part(&u, &c); err != nil {
 			for i := len(u) - 1; i >= 0; i-- {

@@ -35,7 +35,7 @@ type writer struct {
 }
 
 func (w *writer) all() error {
-	for _, part := range []func() error{w.saveRecords, w.saveMembers, w.saveShows, w.saveLeases, w.saveStrings, w.saveTrail, w.remove} {
+	for _, part := range []func() error{w.saveRecords, w.saveProfiles, w.saveMembers, w.saveShows, w.saveLeases, w.saveStrings, w.saveTrail, w.remove} {
 		if err := part(); err != nil {
 			return err
 		}

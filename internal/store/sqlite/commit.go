@@ -52,7 +52,7 @@ func (d *DB) Commit(ctx context.Context, c control.Changes) error {
 			return err
 		}
 		for _, part := range []func(context.Context, *sql.Tx, *control.Changes) error{
-			d.saveOnce, d.saveEndpoints, d.saveRecords, d.saveShows, d.saveLeases, d.saveStrings, d.saveTrail, d.remove, d.watch,
+			d.saveOnce, d.saveEndpoints, d.saveRecords, d.saveProfiles, d.saveShows, d.saveLeases, d.saveStrings, d.saveTrail, d.remove, d.watch,
 		} {
 			if err := part(ctx, tx, &c); err != nil {
 				return err

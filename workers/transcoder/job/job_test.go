@@ -173,7 +173,8 @@ func TestASecondRunGoesOnWhereTheFirstOneWasKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	task := control.ProcessTask{PostID: "post_1", Folder: "posts/post_1/", Sources: []broadcast.PostFile{{Key: "posts/post_1/source.mp4"}}}
+	vod, _ := control.ShippedProfile(control.VODProfile)
+	task := control.ProcessTask{PostID: "post_1", Folder: "posts/post_1/", Profile: vod, Sources: []broadcast.PostFile{{Key: "posts/post_1/source.mp4"}}}
 	ctx, cancel := context.WithCancel(t.Context())
 	if _, err := j.Process(ctx, task, func(int) { cancel() }); !errors.Is(err, context.Canceled) {
 		t.Fatalf("the first run: %v", err)

@@ -33,7 +33,7 @@ type work struct {
 // scratch folder before the next one is begun; what is there is not made
 // again.
 func (t *Transcoder) Process(ctx context.Context, task control.ProcessTask, progress func(percent int)) (control.Processed, error) {
-	w := &work{Transcoder: t, task: task, dir: t.folder(task.PostID), profile: ladder.VODDefault(), progress: progress}
+	w := &work{Transcoder: t, task: task, dir: t.folder(task.PostID), profile: task.Profile.Content.Ladder(), progress: progress}
 	done, err := w.run(ctx)
 	if err != nil {
 		return control.Processed{}, fmt.Errorf("process %s: %w", task.PostID, err)

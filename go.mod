@@ -23,6 +23,7 @@ require (
 	github.com/q191201771/naza v0.30.48
 	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1
 	go.uber.org/goleak v1.3.0
+	golang.org/x/sync v0.25.0
 	modernc.org/sqlite v1.61.1
 	pgregory.net/rapid v1.3.0
 )

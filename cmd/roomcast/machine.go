@@ -89,9 +89,11 @@ func (m *machine) open(ctx context.Context) error {
 		return err
 	}
 	worker := broadcast.WorkerID(source.New("wrk"))
-	m.hub = m.newHub(worker)
+	if m.hub, err = m.newHub(worker); err != nil {
+		return err
+	}
 	m.ingest = session.New(session.Options{
-		Worker: worker, Live: live{m.hub}, Leases: m.backend.records, Events: events{m.backend.queue}, Objects: objects,
+		Worker: worker, Address: m.settings.RelayAddress, Live: live{m.hub}, Leases: m.backend.records, Events: events{m.backend.queue}, Objects: objects,
 		IDs: source, Now: time.Now, Sleep: sleep, TimeURL: m.urls.HTTP + "/time", Log: m.log,
 	})
 	if m.rtmp, err = rtmpin.New(rtmpin.Options{Logger: m.log, Now: time.Now, Player: hub.Player{Hub: m.hub}}, m.ingest); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/httpapi"
 	"github.com/roomcast/roomcast/internal/ids"
+	"github.com/roomcast/roomcast/workers/ingest/flvout"
 )
 
 // handler is everything that is served on the HTTP address.
@@ -33,7 +34,9 @@ func (m *machine) handler(source *ids.Source, media http.Handler) (http.Handler,
 	mux := http.NewServeMux()
 	mux.Handle("/live/", media)
 	mux.Handle("/posts/", media)
-	mux.Handle("/flv/", m.flv())
+	flv := m.flv()
+	mux.Handle("/flv/", flv)
+	mux.Handle(flvout.RelayPath, flv)
 	mux.Handle("/", pages)
 	mux.HandleFunc("GET /healthz", ok)
 	mux.HandleFunc("GET /readyz", m.ready)

@@ -41,8 +41,9 @@ type Up struct {
 	// MaxViewers and MaxViewersPerAddress bound the RTMP and HTTP-FLV viewers;
 	// default 20 000 and 1 000.
 	MaxViewers, MaxViewersPerAddress int
-	// AWS is set with BackendAWS only.
+	// AWS and Relay are set with BackendAWS only.
 	AWS
+	Relay
 	Secrets
 }
 
@@ -73,6 +74,9 @@ func LoadUp(flags Up, env Env) (Up, error) {
 	var err3, err4 error
 	if u.Backend == BackendAWS {
 		u.AWS, err3 = LoadAWS(env)
+		var err5 error
+		u.Relay, err5 = loadRelay(env, u)
+		err3 = errors.Join(err3, err5)
 	}
 	u.Secrets, err4 = LoadSecrets(env)
 	err = errors.Join(

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"maps"
 	"net"
 	"strings"
 	"testing"
@@ -61,6 +62,45 @@ func TestOneAddressMayBeBothUnlessAnyPortWillDo(t *testing.T) {
 		if got := (config.Up{HTTP: c.http, RTMP: c.rtmp}).OnePort(); got != c.want {
 			t.Errorf("%+v: %v", c, got)
 		}
+	}
+}
+
+func TestWorkersFindEachOtherByAnAddressThatNamesOne(t *testing.T) {
+	aws := map[string]string{
+		"ROOMCAST_TABLE": "t", "ROOMCAST_MEDIA_BUCKET": "b", "ROOMCAST_STATE_EVENTS_URL": "https://sqs/1/e.fifo",
+		"ROOMCAST_RELAY_SECRET": strings.Repeat("s", 32) + "\n",
+	}
+	with := func(pairs ...string) config.Env {
+		all := maps.Clone(aws)
+		for i := 0; i < len(pairs); i += 2 {
+			all[pairs[i]] = pairs[i+1]
+		}
+		return env(all)
+	}
+	up := config.Up{Backend: config.BackendAWS, HTTP: ":8080"}
+	got, err := config.LoadUp(up, with("ROOMCAST_RELAY_ADDRESS", "10.0.0.7:8080"))
+	if err != nil || got.RelayAddress != "10.0.0.7:8080" || got.RelaySecret != strings.Repeat("s", 32) {
+		t.Errorf("got %+v, %v", got.Relay, err)
+	}
+	for _, c := range []struct {
+		env  config.Env
+		says string
+	}{
+		{with(), "ROOMCAST_RELAY_ADDRESS"}, // every interface is no address
+		{with("ROOMCAST_RELAY_ADDRESS", "10.0.0.7"), "ROOMCAST_RELAY_ADDRESS"},
+		{with("ROOMCAST_RELAY_ADDRESS", "h:1", "ROOMCAST_RELAY_SECRET", "short"), "has 5 characters"},
+		{with("ROOMCAST_RELAY_ADDRESS", "h:1", "ROOMCAST_RELAY_TLS", "true"), "ROOMCAST_RELAY_TLS"},
+	} {
+		if _, err := config.LoadUp(up, c.env); err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "short") {
+			t.Errorf("%v, want %s", err, c.says)
+		}
+	}
+	up.HTTP = "10.0.0.8:80"
+	if got, err := config.LoadUp(up, with()); err != nil || got.RelayAddress != "10.0.0.8:80" {
+		t.Errorf("got %+v, %v", got.Relay, err)
+	}
+	if got, err := config.LoadUp(up, with("ROOMCAST_RELAY_SECRET", "")); err != nil || got.Relay != (config.Relay{}) {
+		t.Errorf("without a secret: %+v, %v", got.Relay, err)
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/roomcast/roomcast/workers/ingest/rtmpin"
 )
 
@@ -72,6 +74,7 @@ type Hub struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	loops  sync.WaitGroup
+	finds  singleflight.Group
 
 	mu        sync.Mutex
 	closed    bool

@@ -38,6 +38,26 @@ func Encode(in string, r ladder.Rendition, gopSeconds int, out string) []string 
 	return append(args, "-movflags", "+faststart", "-f", "mp4", out)
 }
 
+// Live makes video renditions of a stream of fragments on pipe:3, in FLV on
+// pipe:4, pipe:5, …: picture by picture, at the source's own times, with a key
+// frame wherever the source has one and nowhere else.
+func Live(renditions []ladder.Rendition) []string {
+	args := []string{"-fpsprobesize", "0", "-analyzeduration", "0", "-threads", "1", "-copyts", "-f", "mp4", "-i", "pipe:3"}
+	for i, r := range renditions {
+		args = append(args,
+			"-map", "0:v:0", "-vf", fmt.Sprintf("scale=%d:%d:flags=bicubic,setsar=1,format=yuv420p", r.WidthPixels, r.HeightPixels),
+			"-fps_mode", "passthrough", "-enc_time_base", "-1",
+			"-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-profile:v", "high", "-bf", "0",
+			"-b:v", strconv.FormatInt(r.BitrateBPS, 10), "-maxrate", strconv.FormatInt(LivePeakBPS(r), 10), "-bufsize", strconv.FormatInt(r.BitrateBPS*3/2, 10),
+			"-force_key_frames", "source", "-g", "100000", "-sc_threshold", "0", "-x264-params", "open-gop=0",
+			"-flush_packets", "1", "-f", "flv", "pipe:"+strconv.Itoa(4+i))
+	}
+	return args
+}
+
+// LivePeakBPS is the most that Live lets a rendition have.
+func LivePeakBPS(r ladder.Rendition) int64 { return r.BitrateBPS * 5 / 4 }
+
 // EncodeAudio makes the audio rendition.
 func EncodeAudio(in string, bitrateBPS int64, out string) []string {
 	return []string{

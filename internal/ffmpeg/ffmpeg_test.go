@@ -27,6 +27,7 @@ func TestArguments(t *testing.T) {
 		args []string
 	}{
 		{"remux", Remux(2, "out.mp4")},
+		{"live", Live([]ladder.Rendition{r, {Name: "360p", WidthPixels: 640, HeightPixels: 360, BitrateBPS: 800_000}})},
 		{"encode", Encode("in.mp4", r, 4, "out.mp4")},
 		{"audio", EncodeAudio("in.mp4", 128_000, "out.mp4")},
 		{"join", Join([]string{"v.mp4", "a.mp4"}, "out.mp4")},

@@ -17,7 +17,9 @@ type Addition struct {
 	// first of a Period counts: within one, time is media time.
 	Start     time.Time
 	Dependent bool
-	// Tracks need no Origin and no BandwidthBPS: Append works them out.
+	// Tracks need no Origin, and no BandwidthBPS where nobody decided it: Append
+	// works them out. Video comes before audio; the tracks of a kind have the
+	// same timescale and the same times.
 	Tracks []Track
 	Spans  []Span
 }
@@ -69,7 +71,9 @@ func (p *Presentation) open(a Addition) {
 	for i := range d.Tracks {
 		t := &d.Tracks[i]
 		t.Origin = rescale(a.Spans[first].PTS, d.Tracks[first].Timescale, t.Timescale)
-		t.BandwidthBPS = bandwidth(a.Spans[i], t.Timescale)
+		if t.BandwidthBPS == 0 {
+			t.BandwidthBPS = bandwidth(a.Spans[i], t.Timescale)
+		}
 		p.describe(t.Rendition)
 	}
 	p.Periods = append(p.Periods, d)

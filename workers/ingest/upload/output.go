@@ -124,7 +124,7 @@ func (o *Output) addition(s segment.Segment) manifest.Addition {
 		c := o.init.Tracks[i].Config
 		add.Tracks = append(add.Tracks, manifest.Track{Timescale: c.Timescale, Rendition: manifest.Rendition{
 			Name: t.Name, Kind: c.Kind, Codecs: c.Codecs, WidthPixels: c.WidthPixels, HeightPixels: c.HeightPixels,
-			SampleRateHz: c.SampleRateHz, Channels: c.Channels,
+			SampleRateHz: c.SampleRateHz, Channels: c.Channels, BandwidthBPS: o.init.Tracks[i].BandwidthBPS,
 		}})
 		add.Spans = append(add.Spans, manifest.Span{PTS: t.EarliestPTS, Duration: t.Duration, SizeBytes: t.SizeBytes})
 	}

@@ -266,3 +266,15 @@ func TestTheSpritesTimesCoverTheWhole(t *testing.T) {
 		}
 	}
 }
+
+func TestTheOriginalOfALadderIsItsBestRendition(t *testing.T) {
+	v := manifest.IndexTrack{Name: "v", Kind: media.Video}
+	low := manifest.IndexTrack{Name: "360p", Kind: media.Video}
+	a := manifest.IndexTrack{Name: "a", Kind: media.Audio}
+	if got := originals([]manifest.IndexTrack{v, low, a}); !slices.Equal(got, []manifest.IndexTrack{v, a}) {
+		t.Errorf("%+v", got)
+	}
+	if got := originals([]manifest.IndexTrack{a}); !slices.Equal(got, []manifest.IndexTrack{a}) {
+		t.Errorf("%+v", got)
+	}
+}

@@ -19,7 +19,7 @@ import (
 // handler is everything that is served on the HTTP address.
 func (m *machine) handler(source *ids.Source, media http.Handler) (http.Handler, error) {
 	api, err := httpapi.New(httpapi.Options{
-		Service: m.service, TokenKey: m.creds.tokenKey, OperatorToken: m.creds.OperatorToken, Now: time.Now,
+		Service: m.service, TokenKeys: m.creds.tokenKeys, OperatorToken: m.creds.OperatorToken, Now: time.Now,
 		IDs: func() string { return source.New("req") }, Log: m.log,
 	})
 	if err != nil {

@@ -19,7 +19,7 @@ type handler func(ctx context.Context, r events.APIGatewayV2HTTPRequest) (events
 
 func newHandler(c config.API, service *control.Service, ids control.IDs, now func() time.Time, log *slog.Logger) (handler, error) {
 	api, err := httpapi.New(httpapi.Options{
-		Service: service, TokenKey: []byte(c.TokenKey), OperatorToken: c.OperatorToken, Now: now,
+		Service: service, TokenKeys: c.TokenKeys, OperatorToken: c.OperatorToken, Now: now,
 		IDs: func() string { return ids.New("req") }, Log: log,
 	})
 	if err != nil {

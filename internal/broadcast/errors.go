@@ -24,6 +24,8 @@ const (
 	CodeRoomNotFound        Code = "VIDEO_ROOM_NOT_FOUND"
 	CodePostNotFound        Code = "VIDEO_POST_NOT_FOUND"
 	CodeProfileNotFound     Code = "TRANSCODING_PROFILE_NOT_FOUND"
+	CodeAPIKeyNotFound      Code = "API_KEY_NOT_FOUND"
+	CodeAppNotEmpty         Code = "APP_NOT_EMPTY"
 	CodeProfileInUse        Code = "TRANSCODING_PROFILE_IN_USE"
 	CodeProfileReadOnly     Code = "TRANSCODING_PROFILE_READ_ONLY"
 	CodeInvalidCredentials  Code = "INVALID_CREDENTIALS"

@@ -25,9 +25,10 @@ type AWS struct {
 // Secrets are set where several processes share an installation; "" = `up`
 // keeps its own in the data directory.
 type Secrets struct {
-	// TokenKey signs member tokens (ROOMCAST_TOKEN_KEY): the same everywhere,
-	// at least 32 characters.
-	TokenKey string
+	// TokenKeys are those of member tokens (ROOMCAST_TOKEN_KEY): the same
+	// everywhere, separated by spaces, each of at least 32 characters. The first
+	// signs, all verify.
+	TokenKeys [][]byte
 	// OperatorToken opens /v2/admin (ROOMCAST_OPERATOR_TOKEN).
 	OperatorToken string
 }
@@ -43,7 +44,7 @@ func LoadAWS(env Env) (AWS, error) {
 // LoadSecrets reads the secrets that `up` may share with other processes.
 func LoadSecrets(env Env) (Secrets, error) {
 	s := settings{env: env}
-	c := Secrets{TokenKey: s.tokenKey(env("ROOMCAST_TOKEN_KEY") != ""), OperatorToken: s.env("ROOMCAST_OPERATOR_TOKEN")}
+	c := Secrets{TokenKeys: s.tokenKeys(env("ROOMCAST_TOKEN_KEY") != ""), OperatorToken: s.env("ROOMCAST_OPERATOR_TOKEN")}
 	return c, s.err()
 }
 
@@ -85,13 +86,19 @@ func (s *settings) stateEvents() string {
 	return v
 }
 
-func (s *settings) tokenKey(required bool) string {
+func (s *settings) tokenKeys(required bool) [][]byte {
 	const name = "ROOMCAST_TOKEN_KEY"
-	v := s.env(name)
-	if required && len(v) < minTokenKey {
-		s.wrong("%s has %d characters, it needs at least %d random ones", name, len(v), minTokenKey)
+	var keys [][]byte
+	for key := range strings.FieldsSeq(s.env(name)) {
+		if len(key) < minTokenKey {
+			s.wrong("%s has %d characters, it needs at least %d random ones", name, len(key), minTokenKey)
+		}
+		keys = append(keys, []byte(key))
 	}
-	return v
+	if required && len(keys) == 0 {
+		s.wrong("%s has 0 characters, it needs at least %d random ones", name, minTokenKey)
+	}
+	return keys
 }
 
 // base is an absolute URL without a trailing slash.

@@ -11,8 +11,9 @@ type API struct {
 	PublicURL string
 	// RTMPURL is where encoders publish (ROOMCAST_RTMP_URL).
 	RTMPURL string
-	// TokenKey signs member tokens (ROOMCAST_TOKEN_KEY), ≥ 32 characters.
-	TokenKey string
+	// TokenKeys are those of member tokens (ROOMCAST_TOKEN_KEY), each of ≥ 32
+	// characters, separated by spaces: the first signs, all verify.
+	TokenKeys [][]byte
 	// OperatorToken opens /v2/admin (ROOMCAST_OPERATOR_TOKEN); "" = nobody may.
 	OperatorToken string
 }
@@ -39,7 +40,7 @@ func LoadAPI(env Env) (API, error) {
 		Table: s.table(), MediaBucket: s.mediaBucket(), StateEventsURL: s.stateEvents(),
 		PublicURL:     s.base("ROOMCAST_PUBLIC_URL", "http", "where viewers find media and API"),
 		RTMPURL:       s.base("ROOMCAST_RTMP_URL", "rtmp", "where encoders publish"),
-		TokenKey:      s.tokenKey(true),
+		TokenKeys:     s.tokenKeys(true),
 		OperatorToken: env("ROOMCAST_OPERATOR_TOKEN"),
 	}
 	return a, s.err()

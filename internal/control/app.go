@@ -29,7 +29,7 @@ func (s *Service) CreateApp(ctx context.Context, who Actor, name string) (App, A
 		ID: broadcast.AppID(s.IDs.New("app")), Name: name, DefaultOutputMode: broadcast.ModeCMAF,
 		DefaultTranscodingProfileID: PassthroughProfile, MaxLive: &limit, CreatedAt: now, ModifiedAt: now,
 	}
-	key, secret := s.newAPIKey(app.ID, now)
+	key, secret := s.newAPIKey(app.ID, "", now)
 	err := s.Store.Commit(ctx, Changes{ID: s.IDs.New("tx"), Apps: []App{app}, APIKeys: []APIKey{key}})
 	if err != nil {
 		return App{}, APIKey{}, "", err
@@ -39,9 +39,9 @@ func (s *Service) CreateApp(ctx context.Context, who Actor, name string) (App, A
 	return app, key, secret, nil
 }
 
-func (s *Service) newAPIKey(app broadcast.AppID, now time.Time) (APIKey, string) {
+func (s *Service) newAPIKey(app broadcast.AppID, name string, now time.Time) (APIKey, string) {
 	secret := s.IDs.Secret(32)
-	return APIKey{ID: s.IDs.New("ak"), AppID: app, SecretHash: HashSecret(secret), CreatedAt: now}, secret
+	return APIKey{ID: s.IDs.New("ak"), AppID: app, Name: name, SecretHash: HashSecret(secret), CreatedAt: now}, secret
 }
 
 // RotateAPIKey makes a further API key of an app; the secret is shown this
@@ -50,13 +50,7 @@ func (s *Service) RotateAPIKey(ctx context.Context, who Actor, id broadcast.AppI
 	if _, err := s.AppByID(ctx, id); err != nil {
 		return APIKey{}, "", err
 	}
-	key, secret := s.newAPIKey(id, s.Now())
-	if err := s.Store.Commit(ctx, Changes{ID: s.IDs.New("tx"), APIKeys: []APIKey{key}}); err != nil {
-		return APIKey{}, "", err
-	}
-	key.Version = 1
-	s.Log.InfoContext(ctx, "api key created", "app", id, "key", key.ID, "by", who.Kind)
-	return key, secret, nil
+	return s.makeAPIKey(ctx, who, id, "")
 }
 
 // AppByID is for operators.

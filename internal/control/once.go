@@ -149,7 +149,8 @@ func (c Changes) onlyJournal() bool { return len(c.Journal) > 0 && len(c.Notices
 func (c Changes) still() bool {
 	return len(c.Apps)+len(c.APIKeys)+len(c.Members)+len(c.Keys)+len(c.Rooms)+len(c.Posts)+len(c.Leases)+
 		len(c.Strings)+len(c.Jobs)+len(c.DeleteMembers)+len(c.DeleteKeys)+len(c.DeleteRooms)+len(c.DeletePosts)+
-		len(c.Endpoints)+len(c.DeleteEndpoints)+len(c.Profiles)+len(c.DeleteProfiles) == 0
+		len(c.Endpoints)+len(c.DeleteEndpoints)+len(c.Profiles)+len(c.DeleteProfiles)+
+		len(c.DeleteAPIKeys)+len(c.DeleteApps) == 0
 }
 
 // made is the id of what c makes for its caller; "" = nothing new.

@@ -27,9 +27,12 @@ type App struct {
 type APIKey struct {
 	ID         string // what the caller sends as the Basic user name
 	AppID      broadcast.AppID
+	Name       string // for people; may be empty
 	SecretHash broadcast.Hash
 	CreatedAt  time.Time
-	RevokedAt  *time.Time
+	// LastUsedAt is up to a minute old; nil = never used.
+	LastUsedAt *time.Time
+	RevokedAt  *time.Time // nil = it is valid
 	Version    uint64
 }
 

@@ -43,7 +43,10 @@ type Changes struct {
 	Profiles []TranscodingProfile
 	// DeleteProfiles needs, beside the version, that nothing names them.
 	DeleteProfiles []TranscodingProfile
-	ProfileUses    []UseOfProfile
+	DeleteAPIKeys  []APIKey
+	// DeleteApps removes apps that have nothing left.
+	DeleteApps  []App
+	ProfileUses []UseOfProfile
 }
 
 // LeaseWrite replaces a lease where its stored epoch is still IfEpoch. A
@@ -98,6 +101,8 @@ type Store interface {
 	App(ctx context.Context, id broadcast.AppID) (App, error)
 	Apps(ctx context.Context, p Page) (List[App], error)
 	APIKey(ctx context.Context, id string) (APIKey, error)
+	// APIKeys lists an app's, by id, revoked ones as well.
+	APIKeys(ctx context.Context, app broadcast.AppID, p Page) (List[APIKey], error)
 	Member(ctx context.Context, id broadcast.MemberID) (Member, error)
 	MemberByUser(ctx context.Context, app broadcast.AppID, appUserID string) (Member, error)
 	Members(ctx context.Context, app broadcast.AppID, p Page) (List[Member], error)

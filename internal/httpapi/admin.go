@@ -58,6 +58,9 @@ func adminEndpoint(id, method, path, summary, description string, codes ...broad
 		side: operatorAPI, id: id, method: method, path: path, tag: "Operator",
 		summary: summary, description: description, codes: codes,
 	}
+	if method == http.MethodPatch {
+		e.body = true
+	}
 	if method == http.MethodPost {
 		e.body, e.secret, e.status = true, true, http.StatusCreated
 	}
@@ -79,6 +82,7 @@ func (a *api) registerAdmin() {
 		func(ctx context.Context, _ control.Caller, in *AppPath) (*one[app], error) {
 			return oneApp(a.Service.AppByID(ctx, in.ID))
 		})
+	a.registerAdminApp()
 	register(a, adminEndpoint("createApiKey", http.MethodPost, "/apps/{id}/api-keys", "Make a new API key",
 		"Its secret is shown this once. Older keys stay valid until they are revoked.", broadcast.CodeAppNotFound),
 		func(ctx context.Context, c control.Caller, in *struct {
@@ -104,6 +108,43 @@ func (a *api) registerAdmin() {
 		) (*listed[adminRoom], error) {
 			l, err := a.Service.AllRooms(ctx, in.State, in.of())
 			return listOf(l, adminRoomOf), err
+		})
+}
+
+// worker is an ingest worker that has a publisher now.
+type worker struct {
+	ID       string  `json:"id" example:"worker-1"`
+	Address  *string `json:"address" doc:"Private host:port for relays; null on one machine" example:"10.0.1.17:1936"`
+	Sessions int     `json:"sessions" doc:"Publishers that it has now" example:"12"`
+	Bitrate  int64   `json:"bitrate" doc:"Bits per second of all of them" example:"36000000"`
+}
+
+func workerOf(w control.Worker) worker {
+	return worker{string(w.ID), orNull(w.Address), w.Sessions, w.BitrateBPS}
+}
+
+func (a *api) registerAdminApp() {
+	register(a, adminEndpoint("updateAppById", http.MethodPatch, "/apps/{id}", "Change an app", "JSON Merge Patch, as the app itself may.",
+		broadcast.CodeAppNotFound, broadcast.CodeVersionMismatch, broadcast.CodeProfileNotFound),
+		func(ctx context.Context, c control.Caller, in *struct {
+			AppPath
+			Guarded
+			Body appPatch
+		},
+		) (*one[app], error) {
+			return oneApp(a.Service.UpdateAppByID(ctx, c.Actor, in.ID, in.Body.of(in.IfMatch)))
+		})
+	register(a, adminEndpoint("deleteAppById", http.MethodDelete, "/apps/{id}", "Delete an app",
+		"Only one without members, video rooms and video posts. Its API keys, webhook endpoints and profiles go with it.",
+		broadcast.CodeAppNotFound, broadcast.CodeAppNotEmpty),
+		func(ctx context.Context, c control.Caller, in *AppPath) (*none, error) {
+			return &none{}, a.Service.DeleteApp(ctx, c.Actor, in.ID)
+		})
+	register(a, adminEndpoint("listWorkers", http.MethodGet, "/workers", "List ingest workers",
+		"Those that have a publisher now, by id, all on one page."),
+		func(ctx context.Context, _ control.Caller, _ *struct{}) (*listed[worker], error) {
+			l, err := a.Service.Workers(ctx)
+			return listOf(control.List[control.Worker]{Items: l}, workerOf), err
 		})
 }
 

@@ -80,6 +80,8 @@ func notFoundTitle(code broadcast.Code) (string, bool) {
 		return "There is no such path", true
 	case broadcast.CodeAppNotFound:
 		return "There is no such app", true
+	case broadcast.CodeAPIKeyNotFound:
+		return "There is no such API key", true
 	case broadcast.CodeMemberNotFound:
 		return "There is no such member", true
 	case broadcast.CodeKeyNotFound:
@@ -123,6 +125,8 @@ func conflictTitle(code broadcast.Code) (string, bool) {
 		return "The stream key is not INACTIVE_LIVE", true
 	case broadcast.CodeMemberIsLive:
 		return "The member is live", true
+	case broadcast.CodeAppNotEmpty:
+		return "The app is not empty", true
 	case broadcast.CodeProfileInUse:
 		return "The transcoding profile is in use", true
 	case broadcast.CodeEndpointDisabled:

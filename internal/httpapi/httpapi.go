@@ -17,9 +17,12 @@ import (
 // Options are what the API needs; all but OperatorToken and Log are required.
 type Options struct {
 	Service Service
-	// TokenKey signs member tokens (HS256): at least 32 random bytes that stay
-	// the same over restarts. New copies it.
-	TokenKey []byte
+	// TokenKeys are those of member tokens (HS256), each at least 32 random
+	// bytes that stay the same over restarts: the first signs, all verify. So a
+	// key is replaced without logging anybody out: the new one is first added
+	// everywhere, then put first, and the old one dropped after 24 hours. New
+	// copies them.
+	TokenKeys [][]byte
 	// OperatorToken opens /v2/admin; "" = nobody may.
 	OperatorToken string
 	Now           func() time.Time
@@ -52,7 +55,7 @@ func New(o Options) (http.Handler, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	tokens, err := newTokens(o.TokenKey, o.Now)
+	tokens, err := newTokens(o.TokenKeys, o.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +78,7 @@ func newAPI(o Options) *api {
 	config.Transformers = []huma.Transformer{a.asProblem}
 	a.huma = humago.New(a.mux, config)
 	a.registerApps()
+	a.registerAPIKeys()
 	a.registerMembers()
 	a.registerStreamKeys()
 	a.registerVideoRooms()

@@ -109,6 +109,7 @@ func TestEveryPOSTIsRepeatable(t *testing.T) {
 	w.ingest(w.acme, "kim", 2, 2, "PUBLISHED")
 	twice("/v2/members/me/video-rooms/{id}/start", member, "", room)
 	twice("/v2/members/me/video-rooms/{id}/end", member, `{"force":true}`, room)
+	twice("/v2/apps/me/api-keys", auth, `{"name":"x"}`, "")
 	twice("/v2/apps/me/transcoding-profiles", auth, profileBody, "")
 	twice("/v2/apps/me/webhook-endpoints", auth, `{"url":"https://example.com/"}`, "")
 	hook := w.ok(w.send("POST", "/v2/apps/me/webhook-endpoints", auth, `{"url":"https://example.com/"}`)).text("id")

@@ -97,7 +97,7 @@ func codes() []broadcast.Code {
 		broadcast.CodeRoomNotScheduled, broadcast.CodeRoomNotLiveInactive, broadcast.CodeRoomNotLive, broadcast.CodeRoomIsLive, broadcast.CodePostNotFailed,
 		broadcast.CodeKeyNotActive, broadcast.CodeKeyBusy, broadcast.CodeKeyNotInactive, broadcast.CodeKeyNotInactiveLive,
 		broadcast.CodeMemberIsLive, broadcast.CodeAppNotFound, broadcast.CodeMemberNotFound, broadcast.CodeKeyNotFound,
-		broadcast.CodeRoomNotFound, broadcast.CodePostNotFound, broadcast.CodeProfileNotFound, broadcast.CodeProfileInUse, broadcast.CodeProfileReadOnly, broadcast.CodeInvalidCredentials,
+		broadcast.CodeRoomNotFound, broadcast.CodePostNotFound, broadcast.CodeProfileNotFound, broadcast.CodeAPIKeyNotFound, broadcast.CodeAppNotEmpty, broadcast.CodeProfileInUse, broadcast.CodeProfileReadOnly, broadcast.CodeInvalidCredentials,
 		broadcast.CodeInvalidField, broadcast.CodeInvalidAppUserID, broadcast.CodeCustomDataTooLarge, broadcast.CodeInvalidCursor,
 		broadcast.CodeRoomTypeUnavailable, broadcast.CodeVersionMismatch, broadcast.CodeIdempotencyKeyReused, broadcast.CodeBusy,
 		broadcast.CodeEventNotFound, broadcast.CodeDeadEventNotFound, broadcast.CodeEndpointNotFound, broadcast.CodeEndpointDisabled, broadcast.CodeTooManyEndpoints,

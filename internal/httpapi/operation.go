@@ -146,7 +146,7 @@ func example(code broadcast.Code) *problem {
 	p := newProblem(code, "")
 	p.Instance, p.RequestID = "/v2/apps/me", "req_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"
 	switch {
-	case p.Status == http.StatusConflict && code != codeCallRunning && code != codeSecretShown && code != broadcast.CodeTooManyEndpoints && code != broadcast.CodeProfileInUse:
+	case p.Status == http.StatusConflict && code != codeCallRunning && code != codeSecretShown && code != broadcast.CodeTooManyEndpoints && code != broadcast.CodeProfileInUse && code != broadcast.CodeAppNotEmpty:
 		state := "INACTIVE"
 		if strings.HasPrefix(string(code), "VIDEO_ROOM") {
 			state = "SCHEDULED"

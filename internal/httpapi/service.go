@@ -39,6 +39,12 @@ type apps interface {
 	CreateApp(ctx context.Context, who control.Actor, name string) (app control.App, key control.APIKey, secret string, err error)
 	Apps(ctx context.Context, p control.Page) (control.List[control.App], error)
 	AppByID(ctx context.Context, id broadcast.AppID) (control.App, error)
+	UpdateAppByID(ctx context.Context, who control.Actor, id broadcast.AppID, p control.AppPatch) (control.App, error)
+	DeleteApp(ctx context.Context, who control.Actor, id broadcast.AppID) error
+	Workers(ctx context.Context) ([]control.Worker, error)
+	CreateAPIKey(ctx context.Context, c control.Caller, name string) (key control.APIKey, secret string, err error)
+	APIKeys(ctx context.Context, c control.Caller, p control.Page) (control.List[control.APIKey], error)
+	RevokeAPIKey(ctx context.Context, c control.Caller, id string) error
 	RotateAPIKey(ctx context.Context, who control.Actor, app broadcast.AppID) (key control.APIKey, secret string, err error)
 }
 

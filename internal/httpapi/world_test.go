@@ -107,9 +107,14 @@ func newWorld(t *testing.T) *world {
 // serve puts a handler before s; the document is that of the code.
 func (w *world) serve(s Service) {
 	w.t.Helper()
+	w.serveWith(s, [][]byte{bytes.Repeat([]byte("k"), 32)})
+}
+
+func (w *world) serveWith(s Service, tokenKeys [][]byte) {
+	w.t.Helper()
 	source := ids.New(w.clock)
 	h, err := New(Options{
-		Service: s, TokenKey: bytes.Repeat([]byte("k"), 32), OperatorToken: operatorToken,
+		Service: s, TokenKeys: tokenKeys, OperatorToken: operatorToken,
 		Now: w.clock, IDs: func() string { return source.New("req") }, Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 	})
 	if err != nil {

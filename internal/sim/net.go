@@ -137,6 +137,10 @@ func (n *net) APIKey(ctx context.Context, id string) (control.APIKey, error) {
 	return n.w.store.APIKey(ctx, id)
 }
 
+func (n *net) APIKeys(ctx context.Context, app broadcast.AppID, p control.Page) (control.List[control.APIKey], error) {
+	return n.w.store.APIKeys(ctx, app, p)
+}
+
 func (n *net) Member(ctx context.Context, id broadcast.MemberID) (control.Member, error) {
 	return through(n, "member", func() (control.Member, error) { return n.w.store.Member(ctx, id) })
 }

@@ -255,6 +255,20 @@ func (s *Store) saveTrail(u *undo, c *control.Changes) error {
 }
 
 func (s *Store) remove(u *undo, c *control.Changes) error {
+	for _, k := range c.DeleteAPIKeys {
+		err := version(s.apiKeys, k.ID, k.Version, func(v control.APIKey) uint64 { return v.Version })
+		if err != nil || k.Version == 0 {
+			return errors.Join(control.ErrConflict, err)
+		}
+		remove(u, s.apiKeys, k.ID)
+	}
+	for _, a := range c.DeleteApps {
+		err := version(s.apps, a.ID, a.Version, func(v control.App) uint64 { return v.Version })
+		if err != nil || a.Version == 0 {
+			return errors.Join(control.ErrConflict, err)
+		}
+		remove(u, s.apps, a.ID)
+	}
 	for _, r := range c.DeleteRooms {
 		err := version(s.rooms, r.ID, r.Version, func(v broadcast.VideoRoom) uint64 { return v.Version })
 		if err != nil || r.Version == 0 {

@@ -139,6 +139,14 @@ func (s *Store) Apps(_ context.Context, p control.Page) (control.List[control.Ap
 		func(a control.App) []string { return []string{string(a.ID)} })
 }
 
+// APIKeys implements control.Store.
+func (s *Store) APIKeys(_ context.Context, app broadcast.AppID, p control.Page) (control.List[control.APIKey], error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return page("api keys", s.apiKeys, p, func(k control.APIKey) bool { return k.AppID == app },
+		func(k control.APIKey) []string { return []string{k.ID} })
+}
+
 // Members implements control.Store.
 func (s *Store) Members(_ context.Context, app broadcast.AppID, p control.Page) (control.List[control.Member], error) {
 	s.mu.Lock()

@@ -65,7 +65,9 @@ func (w *writer) saveRecords() error {
 	for _, k := range w.c.APIKeys {
 		v := k.Version
 		k.Version++
-		if err := w.save(single("APIKEY", k.ID), v, k, atVersion(v)); err != nil {
+		it := listed(single("APIKEY", k.ID), "APIKEY", k.ID, k.AppID, "", "")
+		delete(it, attrOfAll)
+		if err := w.save(it, v, k, atVersion(v)); err != nil {
 			return err
 		}
 	}
@@ -249,6 +251,12 @@ func (w *writer) remove() error {
 	}
 	for _, k := range w.c.DeleteKeys {
 		w.removeKey(k)
+	}
+	for _, k := range w.c.DeleteAPIKeys {
+		w.delete(single("APIKEY", k.ID), stored(k.Version))
+	}
+	for _, a := range w.c.DeleteApps {
+		w.delete(single("APP", string(a.ID)), stored(a.Version))
 	}
 	return nil
 }

@@ -217,6 +217,16 @@ func (d *DB) remove(ctx context.Context, tx *sql.Tx, c *control.Changes) error {
 			return err
 		}
 	}
+	for _, k := range c.DeleteAPIKeys {
+		if err := d.put.apiKeys.remove(ctx, tx, k.ID, k.Version); err != nil {
+			return err
+		}
+	}
+	for _, a := range c.DeleteApps {
+		if err := d.put.apps.remove(ctx, tx, a.ID, a.Version); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -55,6 +55,7 @@ func Run(t *testing.T, open Open) {
 		"a deleted room is gone":                           deleteRoom,
 		"posts are listed and deleted":                     posts,
 		"profiles have revisions that stay":                profiles,
+		"API keys are listed, apps and keys deleted":       apiKeys,
 		"a publisher is found by the hash":                 findPublisher,
 		"a lease is taken once":                            takeLease,
 		"a silent holder is taken over":                    takeOver,

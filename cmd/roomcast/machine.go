@@ -13,6 +13,7 @@ import (
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/ffmpeg"
 	"github.com/roomcast/roomcast/internal/ids"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
 	"github.com/roomcast/roomcast/workers/ingest/hub"
@@ -81,9 +82,10 @@ func (m *machine) open(ctx context.Context) error {
 		return err
 	}
 	objects := m.backend.media
+	tool := ffmpeg.New(ctx)
 	m.service = control.New(m.withCustomers(control.Options{
 		Store: m.backend.records, Objects: objects, IDs: source, Now: time.Now, URLs: m.urls, Log: m.log,
-		Transcoder: m.transcoder(ctx, objects), DeadEvents: m.backend.queue,
+		Transcoder: m.transcoder(tool, objects), DeadEvents: m.backend.queue,
 	}))
 	if m.creds, err = loadCredentials(ctx, m.settings, m.service, source); err != nil {
 		return err
@@ -92,10 +94,10 @@ func (m *machine) open(ctx context.Context) error {
 	if m.hub, err = m.newHub(worker); err != nil {
 		return err
 	}
-	m.ingest = session.New(session.Options{
+	m.ingest = session.New(m.withLadders(tool, session.Options{
 		Worker: worker, Address: m.settings.RelayAddress, Live: live{m.hub}, Leases: m.backend.records, Events: events{m.backend.queue}, Objects: objects,
 		IDs: source, Now: time.Now, Sleep: sleep, TimeURL: m.urls.HTTP + "/time", Log: m.log,
-	})
+	}))
 	if m.rtmp, err = rtmpin.New(rtmpin.Options{Logger: m.log, Now: time.Now, Player: hub.Player{Hub: m.hub}}, m.ingest); err != nil {
 		return err
 	}

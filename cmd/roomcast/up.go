@@ -28,6 +28,8 @@ type upCmd struct {
 	MaxViewers           int `help:"RTMP and HTTP-FLV viewers at a time (ROOMCAST_MAX_VIEWERS, default 20000)." placeholder:"N"`
 	MaxViewersPerAddress int `help:"of one address (ROOMCAST_MAX_VIEWERS_PER_ADDRESS, default 1000)." placeholder:"N"`
 
+	Capacity int `help:"Streams that are taken, where each rendition of a live ladder counts as many (ROOMCAST_CAPACITY, default 400 a core)." placeholder:"N"`
+
 	InsecureWebhooks bool `help:"Admit webhook endpoints without TLS and at private addresses, for development (ROOMCAST_INSECURE_WEBHOOKS=true)."`
 
 	Backend string `help:"What keeps state and media: local or aws (ROOMCAST_BACKEND, default local)." placeholder:"NAME"`
@@ -38,7 +40,7 @@ func (c *upCmd) Run() error {
 	settings, err := config.LoadUp(config.Up{
 		Data: c.Data, HTTP: c.HTTP, RTMP: c.RTMP, PublicURL: c.PublicURL, Backend: config.Backend(c.Backend),
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey,
-		MaxViewers: c.MaxViewers, MaxViewersPerAddress: c.MaxViewersPerAddress, InsecureWebhooks: c.InsecureWebhooks,
+		MaxViewers: c.MaxViewers, MaxViewersPerAddress: c.MaxViewersPerAddress, Capacity: c.Capacity, InsecureWebhooks: c.InsecureWebhooks,
 	}, config.OSEnv)
 	if err != nil {
 		return fmt.Errorf("wrong settings:\n%w", err)

@@ -41,6 +41,9 @@ type Up struct {
 	// MaxViewers and MaxViewersPerAddress bound the RTMP and HTTP-FLV viewers;
 	// default 20 000 and 1 000.
 	MaxViewers, MaxViewersPerAddress int
+	// Capacity is how many streams are taken that are published as they come;
+	// the renditions of a ladder count as more. 0 = 400 for each core.
+	Capacity int
 	// AWS and Relay are set with BackendAWS only.
 	AWS
 	Relay
@@ -71,6 +74,8 @@ func LoadUp(flags Up, env Env) (Up, error) {
 	perAddress, err2 := count("--max-viewers-per-address (ROOMCAST_MAX_VIEWERS_PER_ADDRESS)",
 		flags.MaxViewersPerAddress, env("ROOMCAST_MAX_VIEWERS_PER_ADDRESS"), 1_000)
 	u.MaxViewersPerAddress = perAddress
+	var err5 error
+	u.Capacity, err5 = count("--capacity (ROOMCAST_CAPACITY)", flags.Capacity, env("ROOMCAST_CAPACITY"), 0)
 	var err3, err4 error
 	if u.Backend == BackendAWS {
 		u.AWS, err3 = LoadAWS(env)
@@ -80,7 +85,7 @@ func LoadUp(flags Up, env Env) (Up, error) {
 	}
 	u.Secrets, err4 = LoadSecrets(env)
 	err = errors.Join(
-		err, err2, err3, err4,
+		err, err2, err3, err4, err5,
 		address("--http (ROOMCAST_HTTP)", u.HTTP),
 		address("--rtmp (ROOMCAST_RTMP)", u.RTMP),
 		publicURL("--public-url (ROOMCAST_PUBLIC_URL)", u.PublicURL),

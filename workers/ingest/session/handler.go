@@ -75,7 +75,11 @@ type Handler struct {
 	Options
 	ctx    context.Context // of everything that outlives a connection
 	cancel context.CancelFunc
-	tails  sync.WaitGroup // reporters that still have something to tell
+	tails  sync.WaitGroup // of the outbox, which may still have something to tell
+	outbox *outbox
+
+	strangers strangers
+	kept      renewals
 
 	mu      sync.Mutex
 	refused map[broadcast.KeyID]time.Time // when a refusal was last told
@@ -91,7 +95,9 @@ func New(o Options) *Handler {
 		o.Log = slog.Default()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Handler{Options: o, ctx: ctx, cancel: cancel, refused: map[broadcast.KeyID]time.Time{}}
+	h := &Handler{Options: o, ctx: ctx, cancel: cancel, refused: map[broadcast.KeyID]time.Time{}}
+	h.outbox = &outbox{h: h, keys: map[broadcast.KeyID][]untold{}}
+	return h
 }
 
 // Close waits until every event is told, but not longer than ctx. Call it when
@@ -111,10 +117,17 @@ func (h *Handler) Close(ctx context.Context) error {
 }
 
 // Publish implements rtmpin.Handler: key, mode, profile, lease, output, in this order;
-// nothing is left behind where one of them refuses.
+// nothing is left behind where one of them refuses. One try costs one look-up
+// of its string at most.
 func (h *Handler) Publish(ctx context.Context, req rtmpin.PublishRequest, conn rtmpin.Conn) (rtmpin.Publisher, error) {
+	if h.kept.fail(h.Now()) {
+		return nil, reject(statusFailed, "the server cannot reach its store; try again in a moment")
+	}
 	p, err := h.Leases.FindPublisher(ctx, control.HashSecret(req.StreamKey))
 	if errors.Is(err, control.ErrNotFound) {
+		if err := h.Sleep(ctx, h.strangers.failed(req.Remote, h.Now())); err != nil {
+			return nil, err
+		}
 		return nil, reject(statusBadName, "the stream key is not valid")
 	}
 	if err != nil {

@@ -45,7 +45,6 @@ type session struct {
 
 	lease    broadcast.Lease // as taken
 	told     lease.Log       // its events' order
-	report   *reporter
 	packager *packager.Packager
 	queue    *upload.Queue
 	ladder   *transcode.Ladder // nil = everything passes as it comes
@@ -110,7 +109,7 @@ func (s *session) start(ctx context.Context) error {
 		cut.Picture = s.ladder.Picture
 	}
 	s.packager = packager.New(packager.Options{Now: s.h.Now, Segment: cut})
-	s.report = s.h.newReporter(s.log)
+	s.h.kept.renewed(s, s.h.Now())
 	s.tell(broadcast.Prep, nil)
 	s.goLive()
 	go s.renew()
@@ -144,7 +143,7 @@ func (s *session) tell(phase broadcast.Phase, reason *broadcast.KeyError) {
 			e.StopReason = reason.Message
 		}
 	}
-	s.report.send(e)
+	s.h.outbox.send(s.log, e)
 }
 
 const healthEvery = time.Second
@@ -237,7 +236,6 @@ func (s *session) End(end rtmpin.EndCause, err error) {
 	reason := s.reason
 	s.mu.Unlock()
 	s.tell(broadcast.Stopped, reason)
-	s.report.close()
 	<-flushed
 	s.stopped()
 	<-s.renewed

@@ -11,7 +11,7 @@ T ?= 60s
 # Pattern of the benchmarks to run (`make bench B=Segment`).
 B ?= .
 
-.PHONY: help demo up build test test-long sim check fmt deps localstack golden generate fuzz bench bench-ingest clean
+.PHONY: help demo up build test test-long chaos sim check fmt deps localstack golden generate fuzz bench bench-ingest clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: deps check ## install what the tests need, check, and run all tests
 
 test-long: deps ## the tests that take minutes as well (build tag `long`)
 	@scripts/test -tags long
+
+chaos: ## ten minutes of kills, stops and cut lines on real processes (SEED=n chooses the faults)
+	@go test -tags long -count=1 -timeout 45m -v ./internal/e2e/chaos -seed=$(or $(SEED),0)
 
 sim: ## live through 100,000 simulated histories of keys and rooms (SEED=n tells one; BUG="…" plants one)
 	@scripts/sim $(SEED)

@@ -147,6 +147,7 @@ func testOnly() []string {
 	return []string{
 		"testing", "testing/synctest", "testing/fstest", "net/http/httptest",
 		"go.uber.org/goleak", "pgregory.net/rapid", "github.com/google/go-cmp/cmp", "github.com/Eyevinn/dash-mpd/mpd",
+		"github.com/Shopify/toxiproxy/v2", "github.com/rs/zerolog",
 	}
 }
 

@@ -53,7 +53,7 @@ localstack: ## start LocalStack (AWS for tests) and keep it running; `scripts/lo
 golden: ## rewrite golden files; read the diff before you commit it
 	@scripts/each-test golden 'flag\.Bool\("update"' go test -count=1 {} -update
 
-generate: ## rewrite what is made from the code (docs/states.md, docs/openapi.yaml)
+generate: ## rewrite what is made from the code (docs/states.md, docs/openapi.yaml, the clients)
 	@scripts/generate
 
 fuzz: ## run every fuzz target for T=60s

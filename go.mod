@@ -19,6 +19,7 @@ require (
 	github.com/danielgtaylor/huma/v2 v2.37.2
 	github.com/golang-jwt/jwt/v5 v5.3.1
 	github.com/google/go-cmp v0.7.0
+	github.com/oapi-codegen/nullable v1.2.0
 	github.com/oklog/ulid/v2 v2.1.2
 	github.com/q191201771/lal v0.37.4
 	github.com/q191201771/naza v0.30.48

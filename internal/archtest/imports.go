@@ -128,6 +128,14 @@ func importRules() []importRule {
 			},
 		},
 		{
+			name:    "client",
+			reason:  "client is what others link: nothing of ours",
+			inTests: true,
+			breaks: func(f source, im imported) bool {
+				return within(f.dir, "client") && im.ours != "" && im.ours != "client"
+			},
+		},
+		{
 			name:   "test code",
 			reason: "the product does not link what exists for tests",
 			breaks: func(f source, im imported) bool {

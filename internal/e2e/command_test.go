@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/roomcast/roomcast/internal/apiclient"
+	"github.com/roomcast/roomcast/client"
 )
 
 // roomcast runs the program to its end.
@@ -70,18 +70,18 @@ func TestWhatCannotStartSaysWhyInOneLine(t *testing.T) {
 
 func TestAnOperatorMakesAnAppAndRotatesItsKey(t *testing.T) {
 	m := newMachine(t)
-	made := func(args ...string) *apiclient.Client {
+	made := func(args ...string) *client.Client {
 		out, code := roomcast(t, append(args, "--data", m.dir, "--http", m.http, "--json")...)
 		var c struct{ AppID, APIKey, APISecret string }
 		if err := json.Unmarshal([]byte(out), &c); err != nil || code != 0 || c.AppID == "" {
 			t.Fatalf("%v: exit %d: %s", args, code, out)
 		}
-		client := &apiclient.Client{Base: "http://" + m.http, User: c.APIKey, Secret: c.APISecret}
+		api := m.client(client.BasicAuth(c.APIKey, c.APISecret))
 		var app struct{ ID, Name string }
-		if err := client.Do(t.Context(), http.MethodGet, "/v2/apps/me", nil, &app); err != nil || app.ID != c.AppID || app.Name != "acme" {
+		if err := api.Do(t.Context(), http.MethodGet, "/v2/apps/me", nil, &app); err != nil || app.ID != c.AppID || app.Name != "acme" {
 			t.Fatalf("%+v, %v", app, err)
 		}
-		return client
+		return api
 	}
 	first := made("admin", "create-app", "--name", "acme")
 	var app struct{ ID string }
@@ -111,7 +111,7 @@ func TestTheCredentialsAreReadableByTheirOwnerOnlyAndStay(t *testing.T) {
 	if err != nil || string(after) != string(before) {
 		t.Fatalf("the credentials changed: %v", err)
 	}
-	member := &apiclient.Client{Base: "http://" + m.http, Token: login.Token}
+	member := m.client(client.BearerToken(login.Token))
 	if err := member.Do(t.Context(), http.MethodGet, "/v2/members/me", nil, nil); err != nil {
 		t.Fatalf("a member token does not outlive a restart: %v", err)
 	}
@@ -124,8 +124,9 @@ func TestNoSecretIsInTheLog(t *testing.T) {
 	m := newMachine(t)
 	key := m.member("erin")
 	m.call(http.MethodGet, "/v2/apps/me/stream-keys/"+key.ID, nil, nil)
+	c := m.credentials()
 	for name, secret := range map[string]string{
-		"api secret": m.api.Secret, "operator token": m.operator.Token, "stream key": key.StreamKey,
+		"api secret": c.APISecret, "operator token": c.OperatorToken, "stream key": key.StreamKey,
 	} {
 		if strings.Contains(m.out.String(), secret) {
 			t.Errorf("the %s is in the log", name)

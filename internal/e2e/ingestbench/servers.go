@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/roomcast/roomcast/internal/apiclient"
+	"github.com/roomcast/roomcast/client"
 )
 
 // server is what takes the streams.
@@ -139,7 +139,10 @@ func roomcast(ctx context.Context, s settings, streams int) (*running, error) {
 	if err := json.Unmarshal(b, &c); err != nil {
 		return r, err
 	}
-	api := &apiclient.Client{Base: "http://" + web, User: c.APIKey, Secret: c.APISecret}
+	api, err := client.New(client.Options{URL: "http://" + web, Auth: client.BasicAuth(c.APIKey, c.APISecret)})
+	if err != nil {
+		return r, err
+	}
 	for i := range streams {
 		user := fmt.Sprint("user", i)
 		var key struct {

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
+	"github.com/willabides/kongplete"
 )
 
 // version is set by the linker.
@@ -16,6 +17,8 @@ type cli struct {
 	Demo    demoCmd    `cmd:"" help:"Publish the built-in sample into a running 'up' and go live."`
 	Admin   adminCmd   `cmd:"" help:"Operate a running 'up'."`
 	Version versionCmd `cmd:"" help:"Print the version."`
+
+	Completion kongplete.InstallCompletions `cmd:"" help:"Print what makes the shell complete commands: source <(roomcast completion)."`
 }
 
 type versionCmd struct{}
@@ -28,8 +31,11 @@ func (versionCmd) Run() error {
 
 func main() {
 	var c cli
-	k := kong.Parse(&c, kong.Name("roomcast"), kong.UsageOnError(),
+	parser := kong.Must(&c, kong.Name("roomcast"), kong.UsageOnError(),
 		kong.Description("Live video rooms for any app: RTMP in, HLS and DASH out."))
+	kongplete.Complete(parser) // answers the shell and ends, where it asks
+	k, err := parser.Parse(os.Args[1:])
+	parser.FatalIfErrorf(err)
 	if err := k.Run(); err != nil {
 		fmt.Fprintf(os.Stderr, "roomcast: %v\n", err)
 		os.Exit(1)

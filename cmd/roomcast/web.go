@@ -19,7 +19,7 @@ import (
 // handler is everything that is served on the HTTP address.
 func (m *machine) handler(source *ids.Source, media http.Handler) (http.Handler, error) {
 	api, err := httpapi.New(httpapi.Options{
-		Service: m.service, TokenKeys: m.creds.tokenKeys, OperatorToken: m.creds.OperatorToken, Now: time.Now,
+		Service: m.service, TokenKeys: m.creds.tokenKeys, OperatorToken: m.creds.OperatorToken, Now: time.Now, Rates: m.rates(),
 		IDs: func() string { return source.New("req") }, Log: m.log,
 	})
 	if err != nil {
@@ -50,6 +50,13 @@ func (m *machine) handler(source *ids.Source, media http.Handler) (http.Handler,
 		}
 		mux.ServeHTTP(w, r)
 	}), nil
+}
+
+// rates are shared where other processes serve the same API.
+func (m *machine) rates() httpapi.Rates {
+	r := httpapi.Rates{PerApp: m.settings.Rates.PerApp, PerAddress: m.settings.Rates.PerAddress}
+	r.Shared, _ = m.backend.records.(httpapi.SharedCounts)
+	return r
 }
 
 func ok(w http.ResponseWriter, _ *http.Request) {

@@ -162,7 +162,7 @@ func TestTheHandlerServesTheAPIInProcess(t *testing.T) {
 	source := ids.New(time.Now)
 	h, err := newHandler(settings, control.New(control.Options{
 		Store: store, IDs: source, Now: time.Now, URLs: control.URLs{HTTP: settings.PublicURL, RTMP: settings.RTMPURL},
-	}), source, time.Now, slog.New(slog.DiscardHandler))
+	}), store, source, time.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,5 +55,5 @@ func wire(ctx context.Context) (handler, error) {
 	return newHandler(settings, control.New(control.Options{
 		Store: store, Objects: objects, DeadEvents: queue, IDs: source, Now: time.Now, Log: log,
 		URLs: control.URLs{HTTP: settings.PublicURL, RTMP: settings.RTMPURL},
-	}), source, time.Now, log)
+	}), store, source, time.Now, log)
 }

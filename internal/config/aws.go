@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -31,6 +32,30 @@ type Secrets struct {
 	TokenKeys [][]byte
 	// OperatorToken opens /v2/admin (ROOMCAST_OPERATOR_TOKEN).
 	OperatorToken string
+}
+
+// Rates bound the API's requests a minute; 0 = any number.
+type Rates struct {
+	// PerApp is ROOMCAST_RATE_PER_APP, default 60 000.
+	PerApp int
+	// PerAddress is ROOMCAST_RATE_PER_ADDRESS, default 6 000.
+	PerAddress int
+}
+
+func (s *settings) rates() Rates {
+	return Rates{PerApp: s.rate("ROOMCAST_RATE_PER_APP", 60_000), PerAddress: s.rate("ROOMCAST_RATE_PER_ADDRESS", 6_000)}
+}
+
+func (s *settings) rate(name string, fallback int) int {
+	v := s.env(name)
+	if v == "" {
+		return fallback
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 0 || n > 100_000_000 {
+		s.wrong("%s: %q is no number of requests a minute; 0 = any number", name, v)
+	}
+	return n
 }
 
 // LoadAWS reads the names of an AWS installation. The error names every wrong

@@ -16,6 +16,8 @@ type API struct {
 	TokenKeys [][]byte
 	// OperatorToken opens /v2/admin (ROOMCAST_OPERATOR_TOKEN); "" = nobody may.
 	OperatorToken string
+	// Rates bound the requests of apps and addresses.
+	Rates Rates
 }
 
 // StateConsumer is what functions/stateconsumer runs with.
@@ -42,6 +44,7 @@ func LoadAPI(env Env) (API, error) {
 		RTMPURL:       s.base("ROOMCAST_RTMP_URL", "rtmp", "where encoders publish"),
 		TokenKeys:     s.tokenKeys(true),
 		OperatorToken: env("ROOMCAST_OPERATOR_TOKEN"),
+		Rates:         s.rates(),
 	}
 	return a, s.err()
 }

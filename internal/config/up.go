@@ -44,6 +44,8 @@ type Up struct {
 	// Capacity is how many streams are taken that are published as they come;
 	// the renditions of a ladder count as more. 0 = 400 for each core.
 	Capacity int
+	// Rates bound the API's requests.
+	Rates Rates
 	// AWS and Relay are set with BackendAWS only.
 	AWS
 	Relay
@@ -84,6 +86,9 @@ func LoadUp(flags Up, env Env) (Up, error) {
 		err3 = errors.Join(err3, err5)
 	}
 	u.Secrets, err4 = LoadSecrets(env)
+	rates := settings{env: env}
+	u.Rates = rates.rates()
+	err4 = errors.Join(err4, rates.err())
 	err = errors.Join(
 		err, err2, err3, err4, err5,
 		address("--http (ROOMCAST_HTTP)", u.HTTP),

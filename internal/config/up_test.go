@@ -16,7 +16,7 @@ func env(pairs map[string]string) config.Env {
 
 func TestDefaultsNeedNoSetting(t *testing.T) {
 	got, err := config.LoadUp(config.Up{}, env(nil))
-	want := config.Up{Data: ".roomcast", HTTP: "127.0.0.1:8080", RTMP: "127.0.0.1:1935", Backend: config.BackendLocal, MaxViewers: 20_000, MaxViewersPerAddress: 1_000}
+	want := config.Up{Data: ".roomcast", HTTP: "127.0.0.1:8080", RTMP: "127.0.0.1:1935", Backend: config.BackendLocal, MaxViewers: 20_000, MaxViewersPerAddress: 1_000, Rates: config.Rates{PerApp: 60_000, PerAddress: 6_000}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Fatalf("got %+v, %v; want %+v", got, err, want)
 	}
@@ -32,6 +32,16 @@ func TestViewersAreLimitedByAPositiveNumber(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "ROOMCAST_MAX_VIEWERS") {
 			t.Errorf("%q: %v", wrong, err)
 		}
+	}
+}
+
+func TestRatesAreNumbersOrOff(t *testing.T) {
+	got, err := config.LoadUp(config.Up{}, env(map[string]string{"ROOMCAST_RATE_PER_APP": "0", "ROOMCAST_RATE_PER_ADDRESS": "7"}))
+	if err != nil || got.Rates != (config.Rates{PerAddress: 7}) {
+		t.Errorf("got %+v, %v", got.Rates, err)
+	}
+	if _, err := config.LoadUp(config.Up{}, env(map[string]string{"ROOMCAST_RATE_PER_APP": "-1"})); err == nil || !strings.Contains(err.Error(), "ROOMCAST_RATE_PER_APP") {
+		t.Errorf("-1: %v", err)
 	}
 }
 

@@ -91,6 +91,63 @@ func TestAnOperatorMakesAnAppAndRotatesItsKey(t *testing.T) {
 	made("admin", "rotate-api-key", "--app", app.ID)
 }
 
+// A room of one app, seen by an operator in every list, as a table and as JSON.
+func TestAnOperatorReadsListsJournalsAndEvents(t *testing.T) {
+	m := newMachine(t)
+	m.member("erin")
+	var room struct{ ID string }
+	m.call(http.MethodPost, "/v2/apps/me/video-rooms", map[string]string{
+		"type": "BROADCAST_RTMP", "appUserId": "erin", "scheduledAt": "2030-01-01T00:00:00Z", "title": "two\nlines",
+	}, &room)
+	m.call(http.MethodPost, "/v2/apps/me/video-rooms/"+room.ID+"/cancel", nil, nil)
+	var app struct{ ID string }
+	m.call(http.MethodGet, "/v2/apps/me", nil, &app)
+	for _, c := range []struct {
+		args string
+		says []string
+	}{
+		{"apps", []string{app.ID, "default"}},
+		{"keys --state INACTIVE", []string{"erin", "INACTIVE", app.ID}},
+		{"rooms --state CANCELLED --limit 1", []string{room.ID, "CANCELLED", "erin"}},
+		{"journal " + room.ID, []string{"create", "SCHEDULED", "cancel", "api_key"}},
+		{"events " + app.ID, []string{"video_room.created", "video_room.cancelled", room.ID}},
+	} {
+		args := append(strings.Fields("admin "+c.args), "--data", m.dir, "--http", m.http)
+		plain, code := roomcast(t, args...)
+		asJSON, code2 := roomcast(t, append(args, "--json")...)
+		var items []map[string]any
+		if err := json.Unmarshal([]byte(asJSON), &items); err != nil || code+code2 != 0 || len(items) == 0 {
+			t.Fatalf("%s: %v\n%s\n%s", c.args, err, plain, asJSON)
+		}
+		if lines := strings.Count(plain, "\n"); lines != len(items)+1 {
+			t.Errorf("%s: %d lines for %d items:\n%s", c.args, lines, len(items), plain)
+		}
+		for _, s := range c.says {
+			if !strings.Contains(plain, s) || !strings.Contains(asJSON, s) {
+				t.Errorf("%s: %q is missing\n%s\n%s", c.args, s, plain, asJSON)
+			}
+		}
+	}
+	if out, code := roomcast(t, "admin", "journal", "room_none", "--data", m.dir, "--http", m.http); code != 1 || !strings.Contains(out, "VIDEO_ROOM_NOT_FOUND") {
+		t.Errorf("no such room: exit %d, %s", code, out)
+	}
+}
+
+func TestTheShellCompletesCommandsAndFlags(t *testing.T) {
+	for line, want := range map[string]string{"roomcast admin jo": "journal", "roomcast admin rooms --sta": "--state"} {
+		cmd := exec.CommandContext(t.Context(), binary)
+		cmd.Env = append(os.Environ(), "COMP_LINE="+line)
+		if out, err := cmd.Output(); err != nil || strings.TrimSpace(string(out)) != want {
+			t.Errorf("%q is completed to %q, %v", line, out, err)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), binary, "completion")
+	cmd.Env = append(os.Environ(), "SHELL=/bin/bash")
+	if out, err := cmd.Output(); err != nil || !strings.Contains(string(out), "complete -C") {
+		t.Errorf("completion prints %q, %v", out, err)
+	}
+}
+
 func TestTheCredentialsAreReadableByTheirOwnerOnlyAndStay(t *testing.T) {
 	m := newMachine(t)
 	path := filepath.Join(m.dir, "credentials.json")

@@ -140,6 +140,25 @@ func (a *api) registerAdminApp() {
 		func(ctx context.Context, c control.Caller, in *AppPath) (*none, error) {
 			return &none{}, a.Service.DeleteApp(ctx, c.Actor, in.ID)
 		})
+	register(a, adminEndpoint("getAnyVideoRoomJournal", http.MethodGet, "/video-rooms/{id}/journal", "Why a room is in its state",
+		"Of any app. Every transition, refusal and event, oldest first.", broadcast.CodeRoomNotFound, broadcast.CodeInvalidCursor),
+		func(ctx context.Context, _ control.Caller, in *journalQuery) (*listed[entry], error) {
+			l, err := a.Service.AnyJournal(ctx, in.ID, in.of())
+			return listOf(l, entryOf), err
+		})
+	register(a, adminEndpoint("listEventsOfApp", http.MethodGet, "/apps/{id}/events", "Read an app's feed of events",
+		"As the app reads it.", broadcast.CodeAppNotFound, broadcast.CodeInvalidCursor),
+		func(ctx context.Context, c control.Caller, in *struct {
+			AppPath
+			EventsQuery
+		},
+		) (*struct{ Body eventList }, error) {
+			if _, err := a.Service.AppByID(ctx, in.ID); err != nil {
+				return nil, err
+			}
+			c.AppID = in.ID
+			return a.listEvents(ctx, c, &in.EventsQuery)
+		})
 	register(a, adminEndpoint("listWorkers", http.MethodGet, "/workers", "List ingest workers",
 		"Those that have a publisher now, by id, all on one page."),
 		func(ctx context.Context, _ control.Caller, _ *struct{}) (*listed[worker], error) {

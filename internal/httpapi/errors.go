@@ -21,6 +21,7 @@ const (
 	codeUnsupportedMediaType broadcast.Code = "UNSUPPORTED_MEDIA_TYPE"
 	codeCallRunning          broadcast.Code = "CALL_STILL_RUNNING"
 	codeSecretShown          broadcast.Code = "SECRET_ALREADY_SHOWN"
+	codeRateLimited          broadcast.Code = "RATE_LIMITED"
 	codeInternal             broadcast.Code = "INTERNAL_ERROR"
 	codeUnavailable          broadcast.Code = "SERVICE_UNAVAILABLE"
 )
@@ -54,6 +55,8 @@ func meaningOf(code broadcast.Code) (m meaning, ok bool) {
 		return meaning{http.StatusRequestEntityTooLarge, "The body is too large"}, true
 	case codeUnsupportedMediaType:
 		return meaning{http.StatusUnsupportedMediaType, "The content type is not supported"}, true
+	case codeRateLimited:
+		return meaning{http.StatusTooManyRequests, "Too many requests"}, true
 	case codeInternal:
 		return meaning{http.StatusInternalServerError, "Internal error"}, true
 	case broadcast.CodeBusy:

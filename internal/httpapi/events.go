@@ -77,7 +77,7 @@ type eventList struct {
 	PollAfterSeconds int     `json:"pollAfterSeconds" doc:"When to ask again; 0 = at once, with wait" example:"0"`
 }
 
-type eventsQuery struct {
+type EventsQuery struct {
 	After string `query:"after" maxLength:"64" doc:"nextAfter of the answer before; left out = the oldest event of the last 30 days; latest = what comes from now on" example:"42"`
 	Wait  int    `query:"wait" minimum:"0" maximum:"20" default:"0" doc:"Seconds to wait for an event where there is none; the installation may cap it"`
 	Limit int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"Most items to answer"`
@@ -134,7 +134,7 @@ func (a *api) registerEvents() {
 	})
 }
 
-func (a *api) listEvents(ctx context.Context, c control.Caller, in *eventsQuery) (*struct{ Body eventList }, error) {
+func (a *api) listEvents(ctx context.Context, c control.Caller, in *EventsQuery) (*struct{ Body eventList }, error) {
 	l, err := a.Service.Events(ctx, c, control.EventsQuery{After: in.After, Limit: in.Limit, Wait: time.Duration(in.Wait) * time.Second})
 	if err != nil {
 		return nil, err

@@ -25,7 +25,9 @@ type Options struct {
 	TokenKeys [][]byte
 	// OperatorToken opens /v2/admin; "" = nobody may.
 	OperatorToken string
-	Now           func() time.Time
+	// Rates bound the requests of apps and addresses.
+	Rates Rates
+	Now   func() time.Time
 	// IDs makes an id for each request that brings none of its own; safe for
 	// concurrent use.
 	IDs func() string
@@ -40,6 +42,7 @@ type api struct {
 	mux    *http.ServeMux
 	huma   huma.API
 	calls  *underWay
+	rates  *limiter
 }
 
 // Huma's only way to be strict about names is a variable of its package.
@@ -61,6 +64,7 @@ func New(o Options) (http.Handler, error) {
 	}
 	a := newAPI(o)
 	a.tokens = tokens
+	a.rates = newLimiter(o.Rates, o.Now, o.Log)
 	a.auth = newAuthenticator(o.Service, tokens, o.OperatorToken)
 	if err := a.serveDocs(); err != nil {
 		return nil, err

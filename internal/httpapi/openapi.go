@@ -102,6 +102,6 @@ func codes() []broadcast.Code {
 		broadcast.CodeRoomTypeUnavailable, broadcast.CodeVersionMismatch, broadcast.CodeIdempotencyKeyReused, broadcast.CodeBusy,
 		broadcast.CodeEventNotFound, broadcast.CodeDeadEventNotFound, broadcast.CodeEndpointNotFound, broadcast.CodeEndpointDisabled, broadcast.CodeTooManyEndpoints,
 		codeNotFound, codeMethodNotAllowed, codeMalformedRequest, codeForbidden, codeRequestTimeout, codeBodyTooLarge,
-		codeUnsupportedMediaType, codeCallRunning, codeSecretShown, codeInternal, codeUnavailable,
+		codeUnsupportedMediaType, codeCallRunning, codeSecretShown, codeRateLimited, codeInternal, codeUnavailable,
 	}
 }

@@ -192,15 +192,19 @@ func (a *api) createRoom(ctx context.Context, c control.Caller, in control.RoomI
 	return oneRoom(a.Service.CreateRoom(ctx, c, in))
 }
 
-func (a *api) journal(ctx context.Context, c control.Caller, in *struct {
+type journalQuery struct {
 	RoomPath
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"Most items to answer"`
 	Cursor string `query:"cursor" maxLength:"512" doc:"nextCursor of the page before"`
 	Order  string `query:"order" enum:"asc,desc" default:"asc" doc:"desc = newest first"`
-},
-) (*listed[entry], error) {
-	p := Page{Limit: in.Limit, Cursor: in.Cursor, Order: in.Order}
-	l, err := a.Service.Journal(ctx, c, in.ID, p.of())
+}
+
+func (q journalQuery) of() control.Page {
+	return Page{Limit: q.Limit, Cursor: q.Cursor, Order: q.Order}.of()
+}
+
+func (a *api) journal(ctx context.Context, c control.Caller, in *journalQuery) (*listed[entry], error) {
+	l, err := a.Service.Journal(ctx, c, in.ID, in.of())
 	return listOf(l, entryOf), err
 }
 

@@ -79,6 +79,7 @@ type videoRooms interface {
 	EndRoom(ctx context.Context, c control.Caller, id broadcast.RoomID, force bool) (control.RoomView, error)
 	DeleteRoom(ctx context.Context, c control.Caller, id broadcast.RoomID) error
 	Journal(ctx context.Context, c control.Caller, id broadcast.RoomID, p control.Page) (control.List[control.JournalEntry], error)
+	AnyJournal(ctx context.Context, id broadcast.RoomID, p control.Page) (control.List[control.JournalEntry], error)
 	AllRooms(ctx context.Context, state broadcast.RoomState, p control.Page) (control.List[control.RoomView], error)
 }
 

@@ -1424,6 +1424,18 @@ type ListAppsParams struct {
 	Order string `form:"order,omitempty" json:"order,omitempty,omitzero"`
 }
 
+// ListEventsOfAppParams defines parameters for ListEventsOfApp.
+type ListEventsOfAppParams struct {
+	// After nextAfter of the answer before; left out = the oldest event of the last 30 days; latest = what comes from now on
+	After string `form:"after,omitempty" json:"after,omitempty,omitzero"`
+
+	// Wait Seconds to wait for an event where there is none; the installation may cap it
+	Wait int64 `form:"wait,omitempty" json:"wait,omitempty,omitzero"`
+
+	// Limit Most items to answer
+	Limit int64 `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
 // ListDeadLettersParams defines parameters for ListDeadLetters.
 type ListDeadLettersParams struct {
 	// Limit Most items to answer
@@ -1458,6 +1470,18 @@ type ListAllVideoRoomsParams struct {
 
 	// VideoRoomState Only rooms in this state
 	VideoRoomState VideoRoomState `form:"videoRoomState,omitempty" json:"videoRoomState,omitempty,omitzero"`
+}
+
+// GetAnyVideoRoomJournalParams defines parameters for GetAnyVideoRoomJournal.
+type GetAnyVideoRoomJournalParams struct {
+	// Limit Most items to answer
+	Limit int64 `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor nextCursor of the page before
+	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// Order desc = newest first
+	Order string `form:"order,omitempty" json:"order,omitempty,omitzero"`
 }
 
 // ListAPIKeysParams defines parameters for ListAPIKeys.
@@ -1780,6 +1804,22 @@ func (c *Client) CreateAPIKey(ctx context.Context, id string, options ...CallOpt
 	return send[Credential](ctx, c, http.MethodPost, path, nil, nil, options)
 }
 
+func (p ListEventsOfAppParams) query() url.Values {
+	q := url.Values{}
+	add(q, "after", p.After)
+	add(q, "wait", p.Wait)
+	add(q, "limit", p.Limit)
+	return q
+}
+
+// ListEventsOfApp is GET /v2/admin/apps/{id}/events: Read an app's feed of events.
+//
+// As the app reads it.
+func (c *Client) ListEventsOfApp(ctx context.Context, id string, params ListEventsOfAppParams, options ...CallOption) (*EventList, error) {
+	path := fmt.Sprintf("/v2/admin/apps/%s/events", url.PathEscape(id))
+	return send[EventList](ctx, c, http.MethodGet, path, params.query(), nil, options)
+}
+
 func (p ListDeadLettersParams) query() url.Values {
 	q := url.Values{}
 	add(q, "limit", p.Limit)
@@ -1842,6 +1882,22 @@ func (p ListAllVideoRoomsParams) query() url.Values {
 func (c *Client) ListAllVideoRooms(ctx context.Context, params ListAllVideoRoomsParams, options ...CallOption) (*ListAdminRoom, error) {
 	path := "/v2/admin/video-rooms"
 	return send[ListAdminRoom](ctx, c, http.MethodGet, path, params.query(), nil, options)
+}
+
+func (p GetAnyVideoRoomJournalParams) query() url.Values {
+	q := url.Values{}
+	add(q, "limit", p.Limit)
+	add(q, "cursor", p.Cursor)
+	add(q, "order", p.Order)
+	return q
+}
+
+// GetAnyVideoRoomJournal is GET /v2/admin/video-rooms/{id}/journal: Why a room is in its state.
+//
+// Of any app. Every transition, refusal and event, oldest first.
+func (c *Client) GetAnyVideoRoomJournal(ctx context.Context, id string, params GetAnyVideoRoomJournalParams, options ...CallOption) (*ListEntry, error) {
+	path := fmt.Sprintf("/v2/admin/video-rooms/%s/journal", url.PathEscape(id))
+	return send[ListEntry](ctx, c, http.MethodGet, path, params.query(), nil, options)
 }
 
 // ListWorkers is GET /v2/admin/workers: List ingest workers.

@@ -76,6 +76,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v2/admin/apps/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read an app's feed of events
+         * @description As the app reads it.
+         */
+        get: operations["listEventsOfApp"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v2/admin/dead-letters": {
         parameters: {
             query?: never;
@@ -168,6 +188,26 @@ export interface paths {
          * @description Newest first.
          */
         get: operations["listAllVideoRooms"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v2/admin/video-rooms/{id}/journal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Why a room is in its state
+         * @description Of any app. Every transition, refusal and event, oldest first.
+         */
+        get: operations["getAnyVideoRoomJournal"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2606,6 +2646,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -2618,7 +2669,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -2699,7 +2750,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running · `SECRET_ALREADY_SHOWN` The secret was shown already */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -2734,6 +2785,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -2746,7 +2808,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -2815,6 +2877,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -2827,7 +2900,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -2887,7 +2960,7 @@ export interface operations {
             /** @description `APP_NOT_EMPTY` The app is not empty */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -2898,6 +2971,17 @@ export interface operations {
             /** @description `INVALID_FIELD` A field is invalid */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2916,7 +3000,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -3038,6 +3122,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -3050,7 +3145,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -3142,7 +3237,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running · `SECRET_ALREADY_SHOWN` The secret was shown already */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -3177,6 +3272,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -3189,7 +3295,105 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listEventsOfApp: {
+        parameters: {
+            query?: {
+                /** @description nextAfter of the answer before; left out = the oldest event of the last 30 days; latest = what comes from now on */
+                after?: string;
+                /** @description Seconds to wait for an event where there is none; the installation may cap it */
+                wait?: number;
+                /** @description Most items to answer */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The app's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventList"];
+                };
+            };
+            /** @description `INVALID_CREDENTIALS` The credential is missing or wrong */
+            401: {
+                headers: {
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `FORBIDDEN` The credential is for another API */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `APP_NOT_FOUND` There is no such app */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `INVALID_CURSOR` The cursor is invalid · `INVALID_FIELD` A field is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `INTERNAL_ERROR` Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
+            503: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -3248,6 +3452,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -3260,7 +3475,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -3326,6 +3541,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -3338,7 +3564,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -3428,7 +3654,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -3463,6 +3689,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -3475,7 +3712,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -3540,6 +3777,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -3552,7 +3800,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -3617,6 +3865,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -3629,7 +3888,105 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getAnyVideoRoomJournal: {
+        parameters: {
+            query?: {
+                /** @description Most items to answer */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+                /** @description desc = newest first */
+                order?: "asc" | "desc";
+            };
+            header?: never;
+            path: {
+                /** @description The video room's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListEntry"];
+                };
+            };
+            /** @description `INVALID_CREDENTIALS` The credential is missing or wrong */
+            401: {
+                headers: {
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `FORBIDDEN` The credential is for another API */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `VIDEO_ROOM_NOT_FOUND` There is no such video room */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `INVALID_CURSOR` The cursor is invalid · `INVALID_FIELD` A field is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `INTERNAL_ERROR` Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
+            503: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -3685,6 +4042,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -3697,7 +4065,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -3754,6 +4122,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -3766,7 +4145,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -3885,6 +4264,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -3897,7 +4287,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -3960,6 +4350,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -3972,7 +4373,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -4052,7 +4453,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running · `SECRET_ALREADY_SHOWN` The secret was shown already */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -4087,6 +4488,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -4099,7 +4511,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -4164,6 +4576,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -4176,7 +4599,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -4239,6 +4662,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -4251,7 +4685,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -4343,7 +4777,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -4378,6 +4812,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -4390,7 +4835,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -4453,6 +4898,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -4465,7 +4921,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -4558,7 +5014,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -4593,6 +5049,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -4605,7 +5072,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -4685,7 +5152,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -4720,6 +5187,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -4732,7 +5210,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -4801,6 +5279,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -4813,7 +5302,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -4876,7 +5365,7 @@ export interface operations {
             /** @description `MEMBER_IS_LIVE` The member is live */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -4887,6 +5376,17 @@ export interface operations {
             /** @description `INVALID_FIELD` A field is invalid */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4905,7 +5405,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -5027,6 +5527,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -5039,7 +5550,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -5108,6 +5619,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -5120,7 +5642,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -5194,6 +5716,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -5206,7 +5739,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -5275,6 +5808,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -5287,7 +5831,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -5409,6 +5953,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -5421,7 +5976,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -5514,7 +6069,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -5549,6 +6104,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -5561,7 +6127,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -5654,7 +6220,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -5689,6 +6255,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -5701,7 +6278,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -5794,7 +6371,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running · `STREAM_KEY_STATE_NOT_INACTIVE` The stream key is not INACTIVE */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -5829,6 +6406,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -5841,7 +6429,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -5904,6 +6492,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -5916,7 +6515,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -5997,7 +6596,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -6032,6 +6631,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -6044,7 +6654,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -6112,6 +6722,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -6124,7 +6745,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -6183,7 +6804,7 @@ export interface operations {
             /** @description `TRANSCODING_PROFILE_IN_USE` The transcoding profile is in use */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -6194,6 +6815,17 @@ export interface operations {
             /** @description `INVALID_FIELD` A field is invalid */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6212,7 +6844,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -6333,6 +6965,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -6345,7 +6988,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -6421,6 +7064,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -6433,7 +7087,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -6502,6 +7156,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -6514,7 +7179,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -6580,6 +7245,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -6592,7 +7268,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -6714,6 +7390,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -6726,7 +7413,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -6819,7 +7506,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running · `VIDEO_POST_STATE_NOT_FAILED` The video post is in no FAILED state */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -6854,6 +7541,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -6866,7 +7564,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -6942,6 +7640,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -6954,7 +7663,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -7044,7 +7753,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -7079,6 +7788,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -7091,7 +7811,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -7160,6 +7880,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -7172,7 +7903,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -7232,7 +7963,7 @@ export interface operations {
             /** @description `VIDEO_ROOM_IS_LIVE` The video room is live */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -7243,6 +7974,17 @@ export interface operations {
             /** @description `INVALID_FIELD` A field is invalid */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7261,7 +8003,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -7383,6 +8125,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -7395,7 +8148,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -7488,7 +8241,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running · `VIDEO_ROOM_STATE_NOT_SCHEDULED` The video room is not SCHEDULED */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -7523,6 +8276,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -7535,7 +8299,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -7628,7 +8392,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running · `STREAM_KEY_STATE_NOT_INACTIVE_LIVE` The stream key is not INACTIVE_LIVE · `VIDEO_ROOM_STATE_NOT_LIVE` The video room is not live · `VIDEO_ROOM_STATE_NOT_LIVE_INACTIVE` The video room is not LIVE_INACTIVE */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -7663,6 +8427,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -7675,7 +8450,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -7750,6 +8525,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -7762,7 +8548,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -7855,7 +8641,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running · `STREAM_KEY_BUSY` The stream key carries another room · `STREAM_KEY_STATE_NOT_ACTIVE` The stream key is not ACTIVE · `VIDEO_ROOM_STATE_NOT_SCHEDULED` The video room is not SCHEDULED */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -7890,6 +8676,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -7902,7 +8699,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -7965,6 +8762,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -7977,7 +8785,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -8058,7 +8866,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running · `SECRET_ALREADY_SHOWN` The secret was shown already · `TOO_MANY_WEBHOOK_ENDPOINTS` The app has too many webhook endpoints */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -8093,6 +8901,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -8105,7 +8924,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -8174,6 +8993,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -8186,7 +9016,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -8252,6 +9082,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -8264,7 +9105,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -8386,6 +9227,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -8398,7 +9250,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -8473,6 +9325,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -8485,7 +9348,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -8577,7 +9440,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -8612,6 +9475,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -8624,7 +9498,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -8717,7 +9591,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running · `SECRET_ALREADY_SHOWN` The secret was shown already */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -8752,6 +9626,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -8764,7 +9649,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -8857,7 +9742,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running · `WEBHOOK_ENDPOINT_DISABLED` The webhook endpoint is disabled */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -8892,6 +9777,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -8904,7 +9800,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -8961,6 +9857,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -8973,7 +9880,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -9036,6 +9943,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -9048,7 +9966,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -9114,6 +10032,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -9126,7 +10055,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -9245,6 +10174,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -9257,7 +10197,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -9347,7 +10287,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -9382,6 +10322,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -9394,7 +10345,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -9484,7 +10435,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running · `STREAM_KEY_STATE_NOT_INACTIVE` The stream key is not INACTIVE */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -9519,6 +10470,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -9531,7 +10493,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -9594,6 +10556,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -9606,7 +10579,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -9671,6 +10644,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -9683,7 +10667,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -9752,6 +10736,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -9764,7 +10759,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -9829,6 +10824,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -9841,7 +10847,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -9931,7 +10937,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -9966,6 +10972,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -9978,7 +10995,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -10047,6 +11064,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -10059,7 +11087,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -10119,7 +11147,7 @@ export interface operations {
             /** @description `VIDEO_ROOM_IS_LIVE` The video room is live */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -10130,6 +11158,17 @@ export interface operations {
             /** @description `INVALID_FIELD` A field is invalid */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10148,7 +11187,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -10270,6 +11309,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -10282,7 +11332,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -10375,7 +11425,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running · `VIDEO_ROOM_STATE_NOT_SCHEDULED` The video room is not SCHEDULED */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -10410,6 +11460,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -10422,7 +11483,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -10515,7 +11576,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running · `STREAM_KEY_STATE_NOT_INACTIVE_LIVE` The stream key is not INACTIVE_LIVE · `VIDEO_ROOM_STATE_NOT_LIVE` The video room is not live · `VIDEO_ROOM_STATE_NOT_LIVE_INACTIVE` The video room is not LIVE_INACTIVE */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -10550,6 +11611,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -10562,7 +11634,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -10655,7 +11727,7 @@ export interface operations {
             /** @description `CALL_STILL_RUNNING` The same call is still running · `STREAM_KEY_BUSY` The stream key carries another room · `STREAM_KEY_STATE_NOT_ACTIVE` The stream key is not ACTIVE · `VIDEO_ROOM_STATE_NOT_SCHEDULED` The video room is not SCHEDULED */
             409: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };
@@ -10690,6 +11762,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `RATE_LIMITED` Too many requests */
+            429: {
+                headers: {
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `INTERNAL_ERROR` Internal error */
             500: {
                 headers: {
@@ -10702,7 +11785,7 @@ export interface operations {
             /** @description `SERVICE_UNAVAILABLE` Temporarily unavailable · `TRY_AGAIN` Too many changes at the same time */
             503: {
                 headers: {
-                    /** @description Seconds; on every 503 and on CALL_STILL_RUNNING */
+                    /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
                     "Retry-After"?: string;
                     [name: string]: unknown;
                 };

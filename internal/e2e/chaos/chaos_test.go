@@ -12,7 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/roomcast/roomcast/internal/apiclient"
 	"github.com/roomcast/roomcast/internal/broadcast"
+	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/manifest"
 	"github.com/roomcast/roomcast/internal/mediatest/check"
 )
@@ -57,6 +62,7 @@ func TestProcessesUnderFire(t *testing.T) {
 	for _, p := range w.publishers {
 		shows += w.end(ctx, p)
 	}
+	w.replay(ctx)
 	for _, s := range w.sites {
 		if err := s.stop(); err != nil {
 			t.Errorf("stop %s: %v", s.name, err)
@@ -120,6 +126,7 @@ func (w *world) watch(ctx context.Context) {
 			if err := coupled(ctx, w.store, p.key); err != nil && ctx.Err() == nil {
 				w.tell("BROKEN: %v", err)
 				w.t.Error(err)
+				return
 			}
 		}
 		if wait(ctx, time.Second); ctx.Err() != nil {
@@ -168,6 +175,64 @@ func (w *world) end(ctx context.Context, p *publisher) (shows int) {
 		}
 	}
 	return shows
+}
+
+// replay sends every dead letter again, twice, as an operator may: whatever it
+// tells is over, and moves nothing.
+func (w *world) replay(ctx context.Context) {
+	w.t.Helper()
+	operator, err := w.sites[0].operator()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	before := map[broadcast.KeyID]uint64{}
+	for _, p := range w.publishers {
+		key, _, err := w.store.Key(ctx, p.key)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		before[p.key] = key.Sequence
+	}
+	if err := w.bury(ctx, w.publishers[0].key); err != nil {
+		w.t.Fatal(err)
+	}
+	var dead struct{ Items []struct{ ID string } }
+	if err := operator.Do(ctx, http.MethodGet, "/v2/admin/dead-letters?limit=100", nil, &dead); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, l := range dead.Items {
+		for _, want := range []int{0, http.StatusNotFound} {
+			err := operator.Do(ctx, http.MethodPost, "/v2/admin/dead-letters/"+l.ID+"/replay", nil, nil)
+			var p *apiclient.Problem
+			if errors.As(err, &p) && p.Status != want || err == nil && want != 0 || err != nil && p == nil {
+				w.t.Errorf("replay %s: %v, want %d", l.ID, err, want)
+			}
+		}
+	}
+	if len(dead.Items) == 0 {
+		w.t.Error("the dead letter is not listed")
+	}
+	wait(ctx, 3*time.Second) // for what must not happen
+	for id, sequence := range before {
+		if key, _, err := w.store.Key(ctx, id); err != nil || key.Sequence != sequence {
+			w.t.Errorf("%s has sequence %d after a replay, %d before (%v)", id, key.Sequence, sequence, err)
+		}
+	}
+	w.t.Logf("%d dead letters were replayed", len(dead.Items))
+}
+
+// bury puts the first event of a key's first session among the dead letters.
+func (w *world) bury(ctx context.Context, key broadcast.KeyID) error {
+	m, err := control.EncodeEvent(broadcast.Event{
+		ID: "evt_dead", KeyID: key, Session: "ses_dead", Epoch: 1, Seq: 1, Phase: broadcast.Prep, Mode: broadcast.ModeCMAF, At: time.Now(),
+	}, 0)
+	if err != nil {
+		return err
+	}
+	_, err = w.sqs.SendMessage(ctx, &sqs.SendMessageInput{
+		QueueUrl: &w.dead, MessageBody: aws.String(string(m.Body)), MessageGroupId: &m.Group, MessageDeduplicationId: &m.DedupID,
+	})
+	return err
 }
 
 // judge says whether anything was lost or broken.

@@ -93,7 +93,7 @@ func TestAMachineOutlivesPowerCuts(t *testing.T) {
 	if median > startWithin { // one alone may meet another process's burst
 		t.Errorf("half of the starts took more than %s", median)
 	}
-	if len(seen.names) < kills/2 {
+	if len(seen.names) < kills/4 {
 		t.Errorf("only %d segments were ever listed", len(seen.names))
 	}
 }

@@ -160,15 +160,23 @@ func (p *process) crashed() error {
 
 // api is a client with the first app's credentials, which the first start writes.
 func (p *process) api() (*apiclient.Client, error) {
+	c, err := p.secrets()
+	return &apiclient.Client{Base: "http://" + p.http, User: c.APIKey, Secret: c.APISecret, HTTP: &http.Client{Timeout: callFor}}, err
+}
+
+func (p *process) operator() (*apiclient.Client, error) {
+	c, err := p.secrets()
+	return &apiclient.Client{Base: "http://" + p.http, Token: c.OperatorToken}, err
+}
+
+type secrets struct{ OperatorToken, APIKey, APISecret string }
+
+func (p *process) secrets() (c secrets, err error) {
 	b, err := os.ReadFile(filepath.Join(p.dir, "credentials.json"))
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = json.Unmarshal(b, &c)
 	}
-	var c struct{ APIKey, APISecret string }
-	if err := json.Unmarshal(b, &c); err != nil {
-		return nil, err
-	}
-	return &apiclient.Client{Base: "http://" + p.http, User: c.APIKey, Secret: c.APISecret, HTTP: &http.Client{Timeout: callFor}}, nil
+	return c, err
 }
 
 // output collects what a process prints. Safe for concurrent use.

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/roomcast/roomcast/internal/apiclient"
 	"github.com/roomcast/roomcast/internal/localstacktest"
@@ -58,6 +59,8 @@ type world struct {
 	store      *dynamo.Store     // past the proxies
 	table      string
 	dynamodb   *dynamodb.Client
+	sqs        *sqs.Client
+	dead       string        // the queue of dead letters
 	calm       chan struct{} // closed when the faults stop
 	faults     sync.WaitGroup
 
@@ -103,6 +106,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		Credentials: credentials.NewStaticCredentialsProvider(account.AccessKey, account.SecretKey, ""),
 	}
 	w.table, w.dynamodb = data["TableName"], dynamodb.NewFromConfig(cfg)
+	w.dead, w.sqs = queues["StateEventsDeadUrl"], sqs.NewFromConfig(cfg)
 	if w.store, err = dynamo.Open(t.Context(), dynamo.Options{AWS: cfg, Table: w.table, Now: time.Now}); err != nil {
 		t.Fatal(err)
 	}

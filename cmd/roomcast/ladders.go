@@ -8,7 +8,7 @@ import (
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/ffmpeg"
 	"github.com/roomcast/roomcast/internal/ladder"
-	"github.com/roomcast/roomcast/workers/ingest/session"
+	"github.com/roomcast/roomcast/workers/ingest/worker"
 )
 
 // capacityPerCore is how many streams a core takes that are published as they
@@ -16,7 +16,7 @@ import (
 const capacityPerCore = 400
 
 // withLadders adds what live profiles need.
-func (m *machine) withLadders(tool *ffmpeg.Tool, o session.Options) session.Options {
+func (m *machine) withLadders(tool *ffmpeg.Tool, o worker.Options) worker.Options {
 	if o.Capacity = m.settings.Capacity; o.Capacity == 0 {
 		o.Capacity = capacityPerCore * runtime.NumCPU()
 	}

@@ -16,9 +16,7 @@ import (
 	"github.com/roomcast/roomcast/internal/ffmpeg"
 	"github.com/roomcast/roomcast/internal/ids"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
-	"github.com/roomcast/roomcast/workers/ingest/hub"
-	"github.com/roomcast/roomcast/workers/ingest/rtmpin"
-	"github.com/roomcast/roomcast/workers/ingest/session"
+	"github.com/roomcast/roomcast/workers/ingest/worker"
 )
 
 // sweepEvery and jobsEvery are the tickers that stand for AWS's scheduler and
@@ -38,9 +36,7 @@ type machine struct {
 	lock    *sqlite.DirLock
 	backend *backend
 	service *control.Service
-	hub     *hub.Hub
-	ingest  *session.Handler
-	rtmp    *rtmpin.Server
+	ingest  *worker.Worker
 	http    *http.Server
 	rtmpLn  net.Listener
 	httpLn  net.Listener
@@ -90,15 +86,17 @@ func (m *machine) open(ctx context.Context) error {
 	if m.creds, err = loadCredentials(ctx, m.settings, m.service, source); err != nil {
 		return err
 	}
-	worker := broadcast.WorkerID(source.New("wrk"))
-	if m.hub, err = m.newHub(worker); err != nil {
+	trust, err := m.relayTrust()
+	if err != nil {
 		return err
 	}
-	m.ingest = session.New(m.withLadders(tool, session.Options{
-		Worker: worker, Address: m.settings.RelayAddress, Live: live{m.hub}, Leases: m.backend.records, Events: events{m.backend.queue}, Objects: objects,
-		IDs: source, Now: time.Now, Sleep: sleep, TimeURL: m.urls.HTTP + "/time", Log: m.log,
+	m.ingest, err = worker.New(m.withLadders(tool, worker.Options{
+		ID: broadcast.WorkerID(source.New("wrk")), Address: m.settings.RelayAddress, RelaySecret: m.settings.RelaySecret, RelayTLS: trust,
+		Leases: m.backend.records, PlayIDs: m.backend.records, Events: m.backend.queue,
+		Objects: objects, IDs: source, Now: time.Now, Sleep: sleep, TimeURL: m.urls.HTTP + "/time", Log: m.log,
+		MaxViewers: m.settings.MaxViewers, MaxViewersPerAddress: m.settings.MaxViewersPerAddress,
 	}))
-	if m.rtmp, err = rtmpin.New(rtmpin.Options{Logger: m.log, Now: time.Now, Player: hub.Player{Hub: m.hub}}, m.ingest); err != nil {
+	if err != nil {
 		return err
 	}
 	handler, err := m.handler(source, objects.Handler())
@@ -116,7 +114,7 @@ func (m *machine) run(ctx context.Context) {
 	m.lanes(ctx)
 	m.customers(ctx)
 	m.loops.Go(func() {
-		if err := m.rtmp.Serve(ctx, m.rtmpLn); err != nil {
+		if err := m.ingest.ServeRTMP(ctx, m.rtmpLn); err != nil {
 			m.failed <- fmt.Errorf("rtmp server: %w", err)
 		}
 	})
@@ -132,7 +130,7 @@ func (m *machine) run(ctx context.Context) {
 func (m *machine) sweep(ctx context.Context) {
 	sweeper := m.service.NewSweeper(m.backend.queue)
 	if !m.backend.shared {
-		sweeper.Alive = func(w broadcast.WorkerID) bool { return w == m.ingest.Worker }
+		sweeper.Alive = func(w broadcast.WorkerID) bool { return w == m.ingest.ID }
 	}
 	every(ctx, sweepEvery, m.log, "sweep", sweeper.Pass)
 }
@@ -162,7 +160,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // stop closes the publishers cleanly, tells their ends, and closes the rest.
 func (m *machine) stop(ctx context.Context) error {
-	err := errors.Join(m.rtmp.Shutdown(ctx), m.ingest.Close(ctx))
+	err := m.ingest.Stop(ctx)
 	web, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if m.http.Shutdown(web) != nil {
@@ -173,8 +171,8 @@ func (m *machine) stop(ctx context.Context) error {
 
 // close ends the goroutines and gives back what was opened, in reverse.
 func (m *machine) close() error {
-	if m.hub != nil {
-		m.hub.Close()
+	if m.ingest != nil {
+		m.ingest.Close()
 	}
 	m.cancel()
 	m.loops.Wait()

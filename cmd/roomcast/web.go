@@ -34,9 +34,8 @@ func (m *machine) handler(source *ids.Source, media http.Handler) (http.Handler,
 	mux := http.NewServeMux()
 	mux.Handle("/live/", media)
 	mux.Handle("/posts/", media)
-	flv := m.flv()
-	mux.Handle("/flv/", flv)
-	mux.Handle(flvout.RelayPath, flv)
+	mux.Handle("/flv/", m.ingest.Handler())
+	mux.Handle(flvout.RelayPath, m.ingest.Handler())
 	mux.Handle("/", pages)
 	mux.HandleFunc("GET /healthz", ok)
 	mux.HandleFunc("GET /readyz", m.ready)
@@ -104,16 +103,4 @@ func (r rooms) WatchState(ctx context.Context, id string) (console.State, error)
 		s.Playback = &p
 	}
 	return s, nil
-}
-
-// events puts the ingest's events into the queue.
-type events struct{ queue control.Queue }
-
-// Send implements session.Events.
-func (e events) Send(ctx context.Context, ev broadcast.Event) error {
-	m, err := control.EncodeEvent(ev, 0)
-	if err != nil {
-		return err
-	}
-	return e.queue.Send(ctx, m)
 }

@@ -52,6 +52,19 @@ func (s *Service) RunJobs(ctx context.Context, kinds ...JobKind) error {
 	return errors.Join(problems...)
 }
 
+// RunJob does one job now, due or not; a job that is done already is no error.
+// The error is that of the job, which comes again then.
+func (s *Service) RunJob(ctx context.Context, id string) error {
+	j, err := s.Store.Job(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read job %s: %w", id, err)
+	}
+	return s.runJob(ctx, j)
+}
+
 // runJob does one job and removes it, or puts it off. A job that ended with
 // its context is due as before.
 func (s *Service) runJob(ctx context.Context, j Job) error {

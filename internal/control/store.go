@@ -132,6 +132,8 @@ type Store interface {
 	LiveRooms(ctx context.Context, p Page) (List[broadcast.VideoRoom], error)
 	// DueJobs answers jobs that are due at now, oldest first.
 	DueJobs(ctx context.Context, now time.Time, limit int) ([]Job, error)
+	// Job answers one job, due or not.
+	Job(ctx context.Context, id string) (Job, error)
 	// FinishJob removes a job; RetryJob stores its new Attempts and DueAt.
 	FinishJob(ctx context.Context, id string) error
 	RetryJob(ctx context.Context, j Job) error

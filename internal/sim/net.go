@@ -218,6 +218,10 @@ func (n *net) DueJobs(ctx context.Context, now time.Time, limit int) ([]control.
 	return through(n, "due jobs", func() ([]control.Job, error) { return n.w.store.DueJobs(ctx, now, limit) })
 }
 
+func (n *net) Job(ctx context.Context, id string) (control.Job, error) {
+	return through(n, "job", func() (control.Job, error) { return n.w.store.Job(ctx, id) })
+}
+
 func (n *net) FinishJob(ctx context.Context, id string) error {
 	return done(n, "finish job", func() error { return n.w.store.FinishJob(ctx, id) })
 }

@@ -230,6 +230,13 @@ func (s *Store) DueJobs(ctx context.Context, now time.Time, limit int) ([]contro
 	return due[:min(limit, len(due))], ctx.Err()
 }
 
+// Job implements control.Store.
+func (s *Store) Job(ctx context.Context, id string) (control.Job, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return find(ctx, s.jobs, id)
+}
+
 // FinishJob implements control.Store.
 func (s *Store) FinishJob(ctx context.Context, id string) error {
 	s.mu.Lock()

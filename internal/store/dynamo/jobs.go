@@ -51,6 +51,11 @@ func (s *Store) DueJobs(ctx context.Context, now time.Time, limit int) ([]contro
 	return due, nil
 }
 
+// Job answers the job.
+func (s *Store) Job(ctx context.Context, id string) (control.Job, error) {
+	return one[control.Job](ctx, s, "JOB", id)
+}
+
 // FinishJob removes a job; a job that is gone is no error.
 func (s *Store) FinishJob(ctx context.Context, id string) error {
 	if _, err := s.api.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: s.table, Key: single("JOB", id)}); err != nil {

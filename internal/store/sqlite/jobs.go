@@ -20,6 +20,11 @@ func (d *DB) DueJobs(ctx context.Context, now time.Time, limit int) ([]control.J
 	return jobs, nil
 }
 
+// Job answers the job.
+func (d *DB) Job(ctx context.Context, id string) (control.Job, error) {
+	return one[control.Job](ctx, d, "job", "SELECT doc FROM jobs WHERE id = ?", id)
+}
+
 // FinishJob removes a job; a job that is gone is no error.
 func (d *DB) FinishJob(ctx context.Context, id string) error {
 	err := d.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {

@@ -261,6 +261,7 @@ func jobs(f *fixture) {
 		got := must2[[]control.Job](f)(f.store.DueJobs(f.ctx, epoch.Add(at), limit))
 		f.equal("due after "+at.String(), append([]control.Job{}, got...), append([]control.Job{}, want...))
 	}
+	f.equal("a job that is not due", must2[control.Job](f)(f.store.Job(f.ctx, c.ID)), c)
 	due(0, 5)
 	due(time.Minute, 5, b)
 	due(2*time.Minute, 5, b, a)
@@ -272,5 +273,7 @@ func jobs(f *fixture) {
 	f.must(f.store.FinishJob(f.ctx, a.ID))
 	f.must(f.store.FinishJob(f.ctx, a.ID))
 	due(time.Hour, 5, b, c)
+	_, err := f.store.Job(f.ctx, a.ID)
+	f.is("read what is finished", err, control.ErrNotFound)
 	f.is("retry what is finished", f.store.RetryJob(f.ctx, a), control.ErrNotFound)
 }

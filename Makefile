@@ -11,7 +11,7 @@ T ?= 60s
 # Pattern of the benchmarks to run (`make bench B=Segment`).
 B ?= .
 
-.PHONY: help demo up build test test-long chaos sim check fmt deps localstack golden generate fuzz bench bench-ingest clean
+.PHONY: help demo up build test test-long chaos sim check fmt deps localstack golden generate fuzz bench bench-ingest bench-play clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,7 +63,11 @@ bench: ## run the benchmarks (B=pattern)
 	@scripts/each-test bench '^func Benchmark' go test -run '^$$' -bench '$(B)' -benchmem {}
 
 bench-ingest: build ## CPU and memory of ingest beside nginx-rtmp (docs/bench/ingest.md; needs a quiet machine)
-	@go run ./internal/e2e/ingestbench -roomcast bin/roomcast
+	@go run ./internal/e2e/peerbench -roomcast bin/roomcast
+
+bench-play: build ## CPU, memory and delay of viewers beside nginx-rtmp and a plain loop (docs/bench/play.md; the same)
+	@go build -o bin/peerbench ./internal/e2e/peerbench
+	@bin/peerbench -play -roomcast bin/roomcast -streams 300,1000
 
 clean: ## remove what was built (data in .roomcast stays)
 	@rm -rf bin .deps internal/e2e/browser/node_modules

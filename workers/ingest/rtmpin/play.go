@@ -64,6 +64,7 @@ func (g *guard) watch() {
 	g.buf = make([]byte, max(viewerBufferBytes, len(rest)))
 	g.r, g.w = 0, copy(g.buf, rest)
 	g.parse.emit, g.waited = nil, 0
+	_ = g.raw.SetWriteDeadline(time.Time{}) // the viewer has its own; the answer's would cut it
 	over := make(chan struct{})
 	g.viewer.Start(g.raw, func(last *Reject) {
 		defer close(over)

@@ -72,6 +72,27 @@ func TestAViewerIsAnsweredAndGetsTheConnection(t *testing.T) {
 	}
 }
 
+func TestAViewerIsNotCutByTheDeadlineOfItsAnswer(t *testing.T) {
+	room, timeout := &cinema{}, 50*time.Millisecond
+	h := open(t, Options{Player: room, WriteTimeout: timeout})
+	c := h.dial(true)
+	if err := put(c, playing("play", "film")); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+	for got, b := []byte(nil), make([]byte, 4096); !bytes.HasSuffix(got, []byte("the film")); {
+		n, err := c.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, b[:n]...)
+	}
+	time.Sleep(2 * timeout) // the deadline is what is tested
+	if _, err := room.seats[0].conn.Write([]byte("the next reel")); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWhatAViewerMayNotSayEndsIt(t *testing.T) {
 	for what, c := range map[string]struct {
 		says   []byte

@@ -1,7 +1,7 @@
-// Command ingestbench measures what ingest costs, ours beside its peers, in the
-// same run: server on one core, load from the other, rounds interleaved
-// (docs/bench/ingest.md). It needs two cores, and Debian's nginx,
-// libnginx-mod-rtmp and ffmpeg.
+// Command peerbench measures what ingest (docs/bench/ingest.md) or, with -play,
+// viewers (docs/bench/play.md) cost, ours beside its peers, in the same run:
+// server on one core, load from the other, rounds interleaved. It needs two
+// cores, and Debian's nginx, libnginx-mod-rtmp and ffmpeg.
 package main
 
 import (
@@ -26,6 +26,7 @@ type settings struct {
 	streams  []int
 	dir      string
 	only     string
+	play     bool
 }
 
 func main() {
@@ -34,19 +35,29 @@ func main() {
 	flag.IntVar(&s.rounds, "rounds", 3, "interleaved rounds")
 	flag.DurationVar(&s.window, "window", 30*time.Second, "how long CPU is counted in each round")
 	flag.StringVar(&s.only, "only", "", "the case to run; empty = all")
-	list := flag.String("streams", "10,60", "numbers of publishers, comma-separated")
+	list := flag.String("streams", "10,60", "numbers of publishers, or with -play of viewers, comma-separated")
+	flag.BoolVar(&s.play, "play", false, "measure viewers of one stream")
+	plain := flag.String("plain", "", "be the plain loop at this address")
+	file := flag.String("source", "", "what the plain loop plays")
 	flag.Parse()
+	if *plain != "" {
+		fail(servePlain(context.Background(), *plain, *file))
+	}
 	if err := s.parse(*list); err != nil {
 		fail(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	dir, err := os.MkdirTemp("", "ingestbench-")
+	dir, err := os.MkdirTemp("", "peerbench-")
 	if err != nil {
 		fail(err)
 	}
 	s.dir = dir
-	err = run(ctx, s)
+	measure := run
+	if s.play {
+		measure = runPlay
+	}
+	err = measure(ctx, s)
 	_ = os.RemoveAll(dir) // best effort, in the temporary directory
 	if err != nil {
 		fail(err)
@@ -54,7 +65,7 @@ func main() {
 }
 
 func fail(err error) {
-	fmt.Fprintln(os.Stderr, "ingestbench:", err)
+	fmt.Fprintln(os.Stderr, "peerbench:", err)
 	os.Exit(1)
 }
 
@@ -91,7 +102,7 @@ func run(ctx context.Context, s settings) error {
 	servers := []server{
 		{name: "nginx-rtmp ingest", start: nginx(false)},
 		{name: "nginx-rtmp hls+dash", start: nginx(true)},
-		{name: "roomcast hls+dash", start: roomcast},
+		{name: "roomcast hls+dash", start: roomcast("")},
 	}
 	for _, n := range s.streams {
 		all := map[string][]sample{}

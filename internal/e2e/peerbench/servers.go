@@ -23,13 +23,22 @@ type server struct {
 	start func(ctx context.Context, s settings, streams int) (*running, error)
 }
 
-// running is a server at work. urls are where the publishers go.
+// running is a server at work. urls are where the publishers go, plain is
+// where the plain loop sends; live waits until the first stream can be watched
+// and sets play.
 type running struct {
-	cmd  *exec.Cmd
-	pids func() []int
-	urls []string
-	dir  string
+	cmd   *exec.Cmd
+	pids  func() []int
+	urls  []string
+	plain string
+	play  playURLs
+	live  func(ctx context.Context) error
+	dir   string
 }
+
+type playURLs struct{ RTMPURL, HTTPFLVURL string }
+
+func atOnce(context.Context) error { return nil }
 
 func (r *running) stop() {
 	_ = r.cmd.Process.Signal(os.Interrupt) // it may be gone
@@ -100,7 +109,7 @@ func nginx(packaged bool) func(context.Context, settings, int) (*running, error)
 		if err != nil {
 			return nil, err
 		}
-		r := &running{cmd: cmd, dir: dir, pids: func() []int { return family(cmd.Process.Pid) }}
+		r := &running{cmd: cmd, dir: dir, live: atOnce, pids: func() []int { return family(cmd.Process.Pid) }}
 		for i := range streams {
 			r.urls = append(r.urls, fmt.Sprintf("rtmp://%s/live/s%d", address, i))
 		}
@@ -108,8 +117,15 @@ func nginx(packaged bool) func(context.Context, settings, int) (*running, error)
 	}
 }
 
-// roomcast is ours, the whole process with its API and database.
-func roomcast(ctx context.Context, s settings, streams int) (*running, error) {
+// roomcast is ours, the whole process with its API and database, in an output
+// mode ("" = the default).
+func roomcast(mode string) func(context.Context, settings, int) (*running, error) {
+	return func(ctx context.Context, s settings, streams int) (*running, error) {
+		return startRoomcast(ctx, s, streams, mode)
+	}
+}
+
+func startRoomcast(ctx context.Context, s settings, streams int, mode string) (*running, error) {
 	dir, err := os.MkdirTemp(s.dir, "roomcast-")
 	if err != nil {
 		return nil, err
@@ -155,9 +171,33 @@ func roomcast(ctx context.Context, s settings, streams int) (*running, error) {
 		if err := api.Do(ctx, http.MethodGet, "/v2/apps/me/members/"+user+"/stream-key", nil, &key); err != nil {
 			return r, err
 		}
-		r.urls = append(r.urls, key.IngestURL+"/"+key.StreamKey)
+		url := key.IngestURL + "/" + key.StreamKey
+		if mode != "" {
+			url += "?mode=" + mode
+		}
+		r.urls = append(r.urls, url)
 	}
+	r.live = func(ctx context.Context) error { return r.find(ctx, api) }
 	return r, nil
+}
+
+// find waits until the first stream is ACTIVE.
+func (r *running) find(ctx context.Context, api *client.Client) error {
+	for range 200 {
+		var key struct {
+			State    string `json:"streamKeyState"`
+			Playback *playURLs
+		}
+		if err := api.Do(ctx, http.MethodGet, "/v2/apps/me/members/user0/stream-key", nil, &key); err != nil {
+			return err
+		}
+		if key.State == "ACTIVE" && key.Playback != nil {
+			r.play = *key.Playback
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return errors.New("the stream does not become ACTIVE")
 }
 
 // credentials are there when roomcast is ready.

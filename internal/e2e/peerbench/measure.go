@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/roomcast/roomcast/internal/rtmpout"
 )
 
@@ -166,4 +168,22 @@ func spent(pids []int) (u usage, err error) {
 	}
 	u.load, err = strconv.ParseFloat(strings.Fields(string(b))[0], 64)
 	return u, err
+}
+
+// precise is spent with the kernel's CPU clocks of the processes, for what is
+// less than ticks (clock_getcpuclockid(3)).
+func precise(pids []int) (usage, error) {
+	u, err := spent(pids)
+	if err != nil {
+		return u, err
+	}
+	u.cpu = 0
+	for _, pid := range pids {
+		var t unix.Timespec
+		if err := unix.ClockGettime(int32(^pid<<3|2), &t); err != nil { //nolint:gosec // how the kernel numbers them
+			return u, fmt.Errorf("CPU of process %d: %w", pid, err)
+		}
+		u.cpu += float64(t.Nano()) / 1e9
+	}
+	return u, nil
 }

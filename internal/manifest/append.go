@@ -108,6 +108,14 @@ func (p *Presentation) slide() {
 	}
 }
 
+// Trim answers the presentation without the segments after last, which is one
+// of the window's; their numbers may be given again.
+func (p Presentation) Trim(last uint64) Presentation {
+	p.Segments = p.Segments[:last+1-p.First]
+	p.Periods = slices.DeleteFunc(slices.Clone(p.Periods), func(d Period) bool { return d.First > last })
+	return p
+}
+
 // length is the duration of the first track of segment i of the window.
 func (p Presentation) length(i int) time.Duration {
 	d := p.period(p.number(i))

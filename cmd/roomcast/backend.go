@@ -84,7 +84,7 @@ func openLocal(ctx context.Context, dir string, log *slog.Logger) (*backend, err
 }
 
 // repair brings what was on air when the machine went down back to what of it
-// is on the disk (docs/adr/0013).
+// is on the disk (docs/adr/0016).
 func repair(ctx context.Context, objects *disk.Disk, log *slog.Logger) error {
 	if !objects.Restarted() {
 		return nil

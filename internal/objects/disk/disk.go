@@ -14,7 +14,7 @@
 // An object that is not control.Durable is written the same way without the
 // syncs: the page cache outlives the program, and a power cut is what only a
 // sync helps against. Within a second one syncfs makes all of them durable
-// (docs/adr/0013).
+// (docs/adr/0016).
 package disk
 
 import (

@@ -127,12 +127,7 @@ func (d *Disk) writeTemp(body [][]byte, durability control.Durability) (string, 
 	if err != nil {
 		return "", nil, mapError(err)
 	}
-	for _, piece := range body {
-		if _, err = f.Write(piece); err != nil {
-			break
-		}
-	}
-	if err == nil {
+	if err = writePieces(f, body); err == nil {
 		err = d.syncFile(f, durability)
 	}
 	info, statErr := f.Stat()

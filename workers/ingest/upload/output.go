@@ -143,7 +143,7 @@ func (o *Output) writeTracks(ctx context.Context, s segment.Segment, n uint64) e
 
 // index writes the index objects that are due. Their bytes follow from what
 // is published, so one that is there already is as good. They are durable, and
-// with them the segments that they name (docs/adr/0013).
+// with them the segments that they name (docs/adr/0016).
 func (o *Output) index(ctx context.Context) error {
 	for o.live.IndexDue() {
 		name, body, next := o.live.NextIndex()

@@ -14,3 +14,12 @@ const canFlush = false
 const bootID = ""
 
 func syncFS(*os.File) error { return errors.ErrUnsupported }
+
+func writePieces(f *os.File, pieces [][]byte) error {
+	for _, p := range pieces {
+		if _, err := f.Write(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -94,7 +94,7 @@ func Open(dir string) (*Disk, error) {
 	}
 	d := &Disk{root: root}
 	d.dirs.root = root
-	if d.flusher.root, err = os.Open(dir); err != nil { //nolint:gosec // the operator's directory
+	if d.flusher.root, err = os.Open(dir); err != nil {
 		return nil, errors.Join(fmt.Errorf("open objects: %w", err), root.Close())
 	}
 	if d.restarted, err = d.noteBoot(); err != nil {

@@ -40,7 +40,7 @@ func writePieces(f *os.File, pieces [][]byte) error {
 		written := 0
 		var failed error
 		if err := conn.Write(func(fd uintptr) bool {
-			written, failed = unix.Writev(int(fd), list[:n]) //nolint:gosec // a descriptor fits
+			written, failed = unix.Writev(int(fd), list[:n])
 			return true
 		}); err != nil {
 			return err

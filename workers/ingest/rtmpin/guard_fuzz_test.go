@@ -18,10 +18,11 @@ type tape struct {
 	wrote int
 }
 
-func (c *tape) Read(p []byte) (int, error)       { return c.input.Read(p[:min(len(p), c.piece)]) }
-func (c *tape) Write(p []byte) (int, error)      { c.wrote += len(p); return len(p), nil }
-func (*tape) Close() error                       { return nil }
-func (*tape) LocalAddr() net.Addr                { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+func (c *tape) Read(p []byte) (int, error)  { return c.input.Read(p[:min(len(p), c.piece)]) }
+func (c *tape) Write(p []byte) (int, error) { c.wrote += len(p); return len(p), nil }
+func (*tape) Close() error                  { return nil }
+func (*tape) LocalAddr() net.Addr           { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+
 func (*tape) RemoteAddr() net.Addr               { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 2} }
 func (*tape) SetDeadline(time.Time) error        { return nil }
 func (*tape) SetReadDeadline(time.Time) error    { return nil }
@@ -31,8 +32,9 @@ func (*tape) SetWriteDeadline(t time.Time) error { return nil }
 type admitAll struct{ ends, bytes int }
 
 func (a *admitAll) Publish(context.Context, PublishRequest, Conn) (Publisher, error) { return a, nil }
-func (a *admitAll) Message(m Message) error                                          { a.bytes += len(m.Payload); return nil }
-func (a *admitAll) End(EndCause, error)                                              { a.ends++ }
+
+func (a *admitAll) Message(m Message) error { a.bytes += len(m.Payload); return nil }
+func (a *admitAll) End(EndCause, error)     { a.ends++ }
 
 // FuzzGuard is a whole connection: guard, lal and handler, on a clock that
 // does not wait. What lal panics on is caught and logged: here that is a failure.

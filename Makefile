@@ -65,7 +65,7 @@ bench: ## run the benchmarks (B=pattern)
 bench-ingest: build ## CPU and memory of ingest beside nginx-rtmp (docs/bench/ingest.md; needs a quiet machine)
 	@go run ./internal/e2e/peerbench -roomcast bin/roomcast
 
-bench-play: build ## CPU, memory and delay of viewers beside nginx-rtmp and a plain loop (docs/bench/play.md; the same)
+bench-play: build ## CPU and memory of viewers beside nginx-rtmp and a plain loop (docs/bench/play.md; the same)
 	@go build -o bin/peerbench ./internal/e2e/peerbench
 	@bin/peerbench -play -roomcast bin/roomcast -streams 300,1000
 

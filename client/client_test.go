@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,6 +44,7 @@ type tries struct {
 	got     []*http.Request
 	bodies  []string
 	waits   []time.Duration
+	mu      sync.Mutex // a cut answer orders nothing between server and test
 }
 
 func (s *tries) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -50,12 +52,22 @@ func (s *tries) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		s.t.Error(err)
 	}
+	s.mu.Lock()
 	s.got, s.bodies = append(s.got, r), append(s.bodies, string(body))
-	if len(s.got) > len(s.answers) {
-		s.t.Errorf("request %d is one too many", len(s.got))
+	n := len(s.got)
+	s.mu.Unlock()
+	if n > len(s.answers) {
+		s.t.Errorf("request %d is one too many", n)
 		return
 	}
-	s.answers[len(s.got)-1](w, r)
+	s.answers[n-1](w, r)
+}
+
+// request answers the n-th request, from 0, and its body.
+func (s *tries) request(n int) (*http.Request, string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.got[n], s.bodies[n]
 }
 
 func (s *tries) client(t *testing.T) *Client {
@@ -101,6 +113,8 @@ func TestACallIsRepeatedUnderOneKeyUntilItIsAnswered(t *testing.T) {
 	if err != nil || room.ID != "room_1" || room.Playback != nil || etag != `"7"` {
 		t.Fatalf("%+v, %v, ETag %s", room, err, etag)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	key := s.got[0].Header.Get("Idempotency-Key")
 	for i, r := range s.got {
 		if r.Header.Get("Idempotency-Key") != key || len(key) < 20 || s.bodies[i] != s.bodies[0] {
@@ -174,12 +188,13 @@ func TestAGuardedPatchWhoseAnswerWasLostIsNotSentAgain(t *testing.T) {
 	s := &tries{t: t, answers: []http.HandlerFunc{cut}}
 	patch := RoomPatch{Title: nullable.NewNullNullable[string](), CustomType: nullable.NewNullableWithValue("x")}
 	_, err := s.client(t).UpdateVideoRoom(t.Context(), "room_1", patch, IfMatch(`"3"`))
+	got, body := s.request(0)
 	var e *Error
-	if err == nil || errors.As(err, &e) || s.got[0].Header.Get("If-Match") != `"3"` {
+	if err == nil || errors.As(err, &e) || got.Header.Get("If-Match") != `"3"` {
 		t.Errorf("got %v", err)
 	}
-	if s.bodies[0] != `{"customType":"x","title":null}` || s.got[0].Header.Get("Content-Type") != "application/merge-patch+json" {
-		t.Errorf("sent %s as %s", s.bodies[0], s.got[0].Header.Get("Content-Type"))
+	if body != `{"customType":"x","title":null}` || got.Header.Get("Content-Type") != "application/merge-patch+json" {
+		t.Errorf("sent %s as %s", body, got.Header.Get("Content-Type"))
 	}
 }
 

@@ -35,7 +35,7 @@ type apiKeyCreate struct {
 }
 
 type APIKeyPath struct {
-	ID string `path:"id" example:"ak_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
+	ID string `path:"id" doc:"The API key's id" example:"ak_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
 }
 
 func (a *api) registerAPIKeys() {

@@ -137,7 +137,7 @@ type profileService interface {
 }
 
 type ProfilePath struct {
-	ID broadcast.ProfileID `path:"id" example:"prof_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
+	ID broadcast.ProfileID `path:"id" doc:"The transcoding profile's id" example:"prof_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
 }
 
 func oneProfile(p control.TranscodingProfile, err error) (*one[TranscodingProfile], error) {

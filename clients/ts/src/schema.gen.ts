@@ -4526,6 +4526,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The API key's id */
                 id: string;
             };
             cookie?: never;
@@ -6669,6 +6670,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The transcoding profile's id */
                 id: string;
             };
             cookie?: never;
@@ -6760,6 +6762,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The transcoding profile's id */
                 id: string;
             };
             cookie?: never;
@@ -6862,6 +6865,7 @@ export interface operations {
                 "If-Match"?: string;
             };
             path: {
+                /** @description The transcoding profile's id */
                 id: string;
             };
             cookie?: never;

@@ -15,6 +15,7 @@ var version = "unknown"
 type cli struct {
 	Up      upCmd      `cmd:"" help:"Run everything in this process: API, RTMP ingest, packaging, watch page."`
 	Demo    demoCmd    `cmd:"" help:"Publish the built-in sample into a running 'up' and go live."`
+	Cost    costCmd    `cmd:"" help:"What a month on AWS costs, beside IVS and MediaLive."`
 	Admin   adminCmd   `cmd:"" help:"Operate a running 'up'."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 

@@ -38,6 +38,9 @@ type Ingest struct {
 	MaxDrain time.Duration
 	// Address is this worker's IP; default: ECS tells it (ROOMCAST_ADDRESS).
 	Address string
+	// MetricsStack makes metrics be written into the log, under this stack's
+	// name (ROOMCAST_METRICS_STACK, default "": none).
+	MetricsStack string
 	// LogLevel is DEBUG, INFO (default), WARN or ERROR (ROOMCAST_LOG_LEVEL).
 	LogLevel slog.Level
 	// ECS is what ECS sets.
@@ -84,6 +87,7 @@ func LoadIngest(env Env) (Ingest, error) {
 		WebTargets:     s.required("ROOMCAST_WEB_TARGETS", "the target group of HTTP-FLV"),
 		MaxDrain:       s.duration("ROOMCAST_MAX_DRAIN", defaultMaxDrain),
 		Address:        env("ROOMCAST_ADDRESS"),
+		MetricsStack:   env("ROOMCAST_METRICS_STACK"),
 		LogLevel:       s.logLevel(),
 		ECS:            ECS{Agent: env("ECS_AGENT_URI"), Metadata: env("ECS_CONTAINER_METADATA_URI_V4")},
 	}

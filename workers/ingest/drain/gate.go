@@ -4,6 +4,7 @@ package drain
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/roomcast/roomcast/workers/ingest/rtmpin"
@@ -24,6 +25,14 @@ type Gate struct {
 	mu     sync.Mutex
 	closed bool
 	inside map[*passed]struct{}
+	counts Counts
+}
+
+// Counts are publishes since the start.
+type Counts struct {
+	// Granted were admitted, Refused were told why not, Failed met a fault of
+	// ours.
+	Granted, Refused, Failed uint64
 }
 
 // NewGate makes an open gate before next.
@@ -46,6 +55,7 @@ func (g *Gate) Publish(ctx context.Context, req rtmpin.PublishRequest, conn rtmp
 		return nil, &rtmpin.Reject{Code: codeMoved, Description: textMoved}
 	}
 	pub, err := g.next.Publish(ctx, req, conn)
+	g.count(pub != nil, err)
 	if err != nil || pub == nil {
 		g.leave(p)
 		return nil, err
@@ -58,6 +68,27 @@ func (g *Gate) Publish(ctx context.Context, req rtmpin.PublishRequest, conn rtmp
 func (p *passed) End(cause rtmpin.EndCause, err error) {
 	defer p.gate.leave(p)
 	p.Publisher.End(cause, err)
+}
+
+func (g *Gate) count(granted bool, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var refused *rtmpin.Reject
+	switch {
+	case err == nil && granted:
+		g.counts.Granted++
+	case errors.As(err, &refused):
+		g.counts.Refused++
+	default:
+		g.counts.Failed++
+	}
+}
+
+// Counts answers what has come of all publishes.
+func (g *Gate) Counts() Counts {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.counts
 }
 
 func (g *Gate) enter(p *passed) bool {

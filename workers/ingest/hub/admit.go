@@ -29,7 +29,7 @@ func (h *Hub) Admit(ctx context.Context, playID string, remote net.Addr) (*Ticke
 			return nil, ErrNotFound
 		}
 	}
-	t := &Ticket{h: h, v: &viewer{addr: h.address(remote), waiting: true}}
+	t := &Ticket{h: h, v: &viewer{addr: h.address(remote), waiting: true, sent: &h.sent}}
 	if err := h.count(t.v); err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (h *Hub) AdmitRelay(playID string) (*Ticket, error) {
 	h.mu.Lock()
 	s := h.streams[playID]
 	h.mu.Unlock()
-	t := &Ticket{h: h, v: &viewer{relay: true, waiting: true}}
+	t := &Ticket{h: h, v: &viewer{relay: true, waiting: true, sent: &h.sent}}
 	if s == nil || s.unfit(t.v) != nil {
 		return nil, ErrNotFound
 	}

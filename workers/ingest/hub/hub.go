@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -80,6 +81,7 @@ type Hub struct {
 	closed    bool
 	streams   map[string]*stream
 	viewers   int
+	sent      atomic.Uint64 // bytes to viewers and relays
 	addresses map[netip.Addr]int
 }
 
@@ -198,6 +200,9 @@ func (h *Hub) forget(s *stream) {
 		delete(h.streams, s.id)
 	}
 }
+
+// SentBytes is what viewers and relays have been sent since the start.
+func (h *Hub) SentBytes() uint64 { return h.sent.Load() }
 
 // Viewers is how many there are on this worker.
 func (h *Hub) Viewers() int {

@@ -52,6 +52,11 @@ func Run(ctx context.Context, c config.Ingest, ip string, o Options, f drain.Fle
 		return errors.Join(err, rtmp.Close(), web.Close())
 	}
 	o.Log.Info("serving", "worker", o.ID, "address", o.Address, "colour", c.Colour, "rtmp", rtmp.Addr().String(), "web", web.Addr().String())
+	metering, stop := context.WithCancel(ctx)
+	defer stop()
+	if c.MetricsStack != "" {
+		go w.meter(metering, os.Stdout, c.MetricsStack, c.Colour)
+	}
 	return w.Serve(ctx, Service{RTMP: rtmp, Web: web, Fleet: f, Colour: c.Colour, MaxDrain: c.MaxDrain})
 }
 

@@ -34,11 +34,11 @@ const (
 func environment(t *testing.T) map[string]string {
 	t.Helper()
 	account := localstacktest.New(t)
-	out := account.Deploy(t, "data")
+	out, queues := account.Deploy(t, "data"), account.Deploy(t, "queues")
 	return map[string]string{
 		"AWS_REGION": localstacktest.Region, "AWS_ENDPOINT_URL": localstacktest.Endpoint,
 		"AWS_ACCESS_KEY_ID": account.AccessKey, "AWS_SECRET_ACCESS_KEY": account.SecretKey,
-		"ROOMCAST_TABLE": out["TableName"], "ROOMCAST_MEDIA_BUCKET": out["MediaBucket"], "ROOMCAST_STATE_EVENTS_URL": account.Deploy(t, "queues")["StateEventsUrl"],
+		"ROOMCAST_TABLE": out["TableName"], "ROOMCAST_MEDIA_BUCKET": out["MediaBucket"], "ROOMCAST_STATE_EVENTS_URL": queues["StateEventsUrl"], "ROOMCAST_DELIVERIES_URL": queues["DeliveriesUrl"],
 		"ROOMCAST_PUBLIC_URL": "https://live.example.com", "ROOMCAST_RTMP_URL": "rtmp://ingest.example.com",
 		"ROOMCAST_TOKEN_KEY": strings.Repeat("k", 32), "ROOMCAST_OPERATOR_TOKEN": "operator",
 	}

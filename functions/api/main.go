@@ -50,10 +50,15 @@ func wire(ctx context.Context) (handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	deliveries, err := sqs.NewWaker(sqs.Options{AWS: cfg, URL: settings.DeliveriesURL, Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	source := ids.New(time.Now)
 	return newHandler(settings, control.New(control.Options{
-		Store: store, Objects: objects, DeadEvents: queue, IDs: source, Now: time.Now, Log: log,
+		Store: store, Objects: objects, DeadEvents: queue, Idempotency: store, Feed: store, Webhooks: store, Deliveries: deliveries,
+		IDs: source, Now: time.Now, Log: log,
 		URLs: control.URLs{HTTP: settings.PublicURL, RTMP: settings.RTMPURL},
 	}), store, source, time.Now, log)
 }

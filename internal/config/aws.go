@@ -102,11 +102,19 @@ func (s *settings) mediaBucket() string {
 
 func (s *settings) stateEvents() string {
 	const name = "ROOMCAST_STATE_EVENTS_URL"
-	v := s.required(name, "the URL of the SQS queue of state events")
+	v := s.queue(name, "the URL of the SQS queue of state events")
+	if v != "" && !strings.HasSuffix(v, ".fifo") {
+		s.wrong("%s: %q is no FIFO queue", name, v)
+	}
+	return v
+}
+
+// queue is the URL of an SQS queue; "" where it is none.
+func (s *settings) queue(name, what string) string {
+	v := s.required(name, what)
 	if u, err := url.Parse(v); v != "" && (err != nil || u.Host == "" || !strings.HasPrefix(u.Scheme, "http")) {
 		s.wrong("%s: %q is no URL of a queue", name, v)
-	} else if v != "" && !strings.HasSuffix(u.Path, ".fifo") {
-		s.wrong("%s: %q is no FIFO queue", name, v)
+		return ""
 	}
 	return v
 }

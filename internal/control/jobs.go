@@ -52,19 +52,6 @@ func (s *Service) RunJobs(ctx context.Context, kinds ...JobKind) error {
 	return errors.Join(problems...)
 }
 
-// RunJob does one job now, due or not; a job that is done already is no error.
-// The error is that of the job, which comes again then.
-func (s *Service) RunJob(ctx context.Context, id string) error {
-	j, err := s.Store.Job(ctx, id)
-	if errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read job %s: %w", id, err)
-	}
-	return s.runJob(ctx, j)
-}
-
 // runJob does one job and removes it, or puts it off. A job that ended with
 // its context is due as before.
 func (s *Service) runJob(ctx context.Context, j Job) error {
@@ -75,24 +62,7 @@ func (s *Service) runJob(ctx context.Context, j Job) error {
 			return fmt.Errorf("begin job %s: %w", j.ID, err)
 		}
 	}
-	err := s.doJob(ctx, begun)
-	switch {
-	case err == nil:
-		err = s.Store.FinishJob(ctx, j.ID)
-	case ctx.Err() != nil:
-		err = s.Store.RetryJob(context.WithoutCancel(ctx), j)
-	default:
-		s.Log.WarnContext(ctx, "job comes again", "job", j.ID, "kind", j.Kind, "room", j.RoomID, "post", j.PostID, "err", err)
-		if !j.media() {
-			begun.Attempts++
-		}
-		begun.DueAt = s.Now().Add(min(time.Second<<min(begun.Attempts, 10), maxJobDelay))
-		err = s.Store.RetryJob(ctx, begun)
-	}
-	if err != nil {
-		return fmt.Errorf("job %s: %w", j.ID, err)
-	}
-	return nil
+	return s.settle(ctx, begun, j.DueAt, s.doJob(ctx, begun))
 }
 
 // media reports whether the job may take long and break what runs it.

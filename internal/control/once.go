@@ -33,7 +33,8 @@ type OnceRecord struct {
 type Idempotency interface {
 	// Once answers the record, expired or not, or ErrNotFound. The read is consistent.
 	Once(ctx context.Context, id string) (OnceRecord, error)
-	// PurgeOnce removes at most limit records that expired before now and says how many.
+	// PurgeOnce removes at most limit records that expired before now and says
+	// how many. A store that forgets them by itself answers 0.
 	PurgeOnce(ctx context.Context, now time.Time, limit int) (int, error)
 }
 

@@ -139,6 +139,8 @@ type Job struct {
 	// Attempts counts the failures so far; DueAt is when it is tried next.
 	Attempts int
 	DueAt    time.Time
+	// Launches counts the processes that were started for it.
+	Launches int `json:",omitempty"`
 }
 
 // KeyString is a stream key string and where it points. The string lies in a

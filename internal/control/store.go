@@ -137,6 +137,10 @@ type Store interface {
 	// FinishJob removes a job; RetryJob stores its new Attempts and DueAt.
 	FinishJob(ctx context.Context, id string) error
 	RetryJob(ctx context.Context, j Job) error
+	// ClaimJob is RetryJob where the job is still due at was; else, and where
+	// it is gone, ErrConflict. So one of many takes a job, and holds it by a
+	// DueAt in the future.
+	ClaimJob(ctx context.Context, was time.Time, j Job) error
 }
 
 // Publisher is what a worker must know to admit a publish.

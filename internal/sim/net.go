@@ -230,6 +230,10 @@ func (n *net) RetryJob(ctx context.Context, j control.Job) error {
 	return done(n, "retry job", func() error { return n.w.store.RetryJob(ctx, j) })
 }
 
+func (n *net) ClaimJob(ctx context.Context, was time.Time, j control.Job) error {
+	return done(n, "claim job", func() error { return n.w.store.ClaimJob(ctx, was, j) })
+}
+
 // FindPublisher implements control.Leases, as all that follow.
 func (n *net) FindPublisher(ctx context.Context, h broadcast.Hash) (control.Publisher, error) {
 	p, err := through(n, "find publisher", func() (control.Publisher, error) { return n.w.store.FindPublisher(ctx, h) })

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -242,6 +243,17 @@ func (s *Store) FinishJob(ctx context.Context, id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.jobs, id)
+	return ctx.Err()
+}
+
+// ClaimJob implements control.Store.
+func (s *Store) ClaimJob(ctx context.Context, was time.Time, j control.Job) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if there, err := find(ctx, s.jobs, j.ID); err != nil || !there.DueAt.Equal(was) {
+		return errors.Join(control.ErrConflict, err)
+	}
+	s.jobs[j.ID] = j
 	return ctx.Err()
 }
 

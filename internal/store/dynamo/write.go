@@ -35,7 +35,9 @@ type writer struct {
 }
 
 func (w *writer) all() error {
-	for _, part := range []func() error{w.saveRecords, w.saveProfiles, w.saveMembers, w.saveShows, w.saveLeases, w.saveStrings, w.saveTrail, w.remove} {
+	for _, part := range []func() error{
+		w.saveRecords, w.saveProfiles, w.saveMembers, w.saveShows, w.saveLeases, w.saveStrings, w.saveEndpoints, w.saveOnce, w.saveTrail, w.remove,
+	} {
 		if err := part(); err != nil {
 			return err
 		}
@@ -213,9 +215,8 @@ func (w *writer) saveTrail() error {
 		w.put(it, absent())
 	}
 	for _, n := range w.c.Notices {
-		it := key("NOTICE#"+n.Aggregate, ordered(n.Sequence))
-		it[attrExpires] = unix(w.now.Add(noticeMemory))
-		if err := document(it, n); err != nil {
+		it, err := noticeItem(n, w.now.Add(noticeMemory))
+		if err != nil {
 			return err
 		}
 		w.put(it, absent())

@@ -21,12 +21,12 @@ type tables struct{ apps, apiKeys, members, keys, rooms, posts, endpoints, profi
 
 // writes are the other prepared statements of the writing connection.
 type writes struct {
-	commit, purge, secret, hash, unhash, journal, notice, job   *sql.Stmt
-	newLease, lease, setLease, renewLease, watch, finish, retry *sql.Stmt
-	once, purgeOnce, place, feedRise, purgeFeed                 *sql.Stmt
-	wake, claim, cursor, saveCursor, endCursor, dropCursors     *sql.Stmt
-	failing, failingSince, recovered, deadLetter                *sql.Stmt
-	revision, use, unused                                       *sql.Stmt
+	commit, purge, secret, hash, unhash, journal, notice, job             *sql.Stmt
+	newLease, lease, setLease, renewLease, watch, finish, retry, claimJob *sql.Stmt
+	once, purgeOnce, place, feedRise, purgeFeed                           *sql.Stmt
+	wake, claim, cursor, saveCursor, endCursor, dropCursors               *sql.Stmt
+	failing, failingSince, recovered, deadLetter                          *sql.Stmt
+	revision, use, unused                                                 *sql.Stmt
 }
 
 const (
@@ -96,6 +96,7 @@ func (d *DB) prepare(ctx context.Context) error {
 		{&d.write.unused, unusedSQL},
 		{&d.write.finish, "DELETE FROM jobs WHERE id = ?"},
 		{&d.write.retry, "UPDATE jobs SET due_at = ?, doc = ? WHERE id = ?"},
+		{&d.write.claimJob, "UPDATE jobs SET due_at = ?, doc = ? WHERE id = ? AND due_at = ?"},
 	} {
 		var err error
 		if *s.to, err = d.writer.PrepareContext(ctx, s.query); err != nil {

@@ -273,7 +273,16 @@ func jobs(f *fixture) {
 	f.must(f.store.FinishJob(f.ctx, a.ID))
 	f.must(f.store.FinishJob(f.ctx, a.ID))
 	due(time.Hour, 5, b, c)
+	f.equal("by its id", must2[control.Job](f)(f.store.Job(f.ctx, c.ID)), c)
 	_, err := f.store.Job(f.ctx, a.ID)
-	f.is("read what is finished", err, control.ErrNotFound)
+	f.is("a finished one", err, control.ErrNotFound)
+	mine, yours := c, c
+	mine.DueAt, mine.Launches, yours.DueAt = epoch.Add(2*time.Hour), 1, epoch.Add(3*time.Hour)
+	f.must(f.store.ClaimJob(f.ctx, c.DueAt, mine))
+	f.is("a second claim", f.store.ClaimJob(f.ctx, c.DueAt, yours), control.ErrConflict)
+	f.equal("the claimed one", must2[control.Job](f)(f.store.Job(f.ctx, c.ID)), mine)
+	f.must(f.store.ClaimJob(f.ctx, mine.DueAt, yours))
+	due(time.Hour, 5, b)
+	f.is("a claim on what is finished", f.store.ClaimJob(f.ctx, a.DueAt, a), control.ErrConflict)
 	f.is("retry what is finished", f.store.RetryJob(f.ctx, a), control.ErrNotFound)
 }

@@ -38,12 +38,12 @@ type Secrets struct {
 type Rates struct {
 	// PerApp is ROOMCAST_RATE_PER_APP, default 60 000.
 	PerApp int
-	// PerAddress is ROOMCAST_RATE_PER_ADDRESS, default 6 000.
+	// PerAddress is ROOMCAST_RATE_PER_ADDRESS, default 30 000.
 	PerAddress int
 }
 
 func (s *settings) rates() Rates {
-	return Rates{PerApp: s.rate("ROOMCAST_RATE_PER_APP", 60_000), PerAddress: s.rate("ROOMCAST_RATE_PER_ADDRESS", 6_000)}
+	return Rates{PerApp: s.rate("ROOMCAST_RATE_PER_APP", 60_000), PerAddress: s.rate("ROOMCAST_RATE_PER_ADDRESS", 30_000)}
 }
 
 func (s *settings) rate(name string, fallback int) int {

@@ -16,7 +16,7 @@ func env(pairs map[string]string) config.Env {
 
 func TestDefaultsNeedNoSetting(t *testing.T) {
 	got, err := config.LoadUp(config.Up{}, env(nil))
-	want := config.Up{Data: ".roomcast", HTTP: "127.0.0.1:8080", RTMP: "127.0.0.1:1935", Backend: config.BackendLocal, MaxViewers: 20_000, MaxViewersPerAddress: 1_000, Rates: config.Rates{PerApp: 60_000, PerAddress: 6_000}}
+	want := config.Up{Data: ".roomcast", HTTP: "127.0.0.1:8080", RTMP: "127.0.0.1:1935", Backend: config.BackendLocal, MaxViewers: 20_000, MaxViewersPerAddress: 1_000, Rates: config.Rates{PerApp: 60_000, PerAddress: 30_000}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Fatalf("got %+v, %v; want %+v", got, err, want)
 	}

@@ -115,6 +115,8 @@ func (a *api) authenticate(want side) func(huma.Context, func(huma.Context)) {
 			return
 		}
 		got, caller, err := a.auth.identify(r)
+		state := stateOf(r.Context())
+		state.app, state.member = caller.AppID, caller.MemberID
 		if p := a.limited(w, r, got, caller.AppID, isWrong(err)); p != nil {
 			p.write(w, r)
 			return
@@ -122,7 +124,6 @@ func (a *api) authenticate(want side) func(huma.Context, func(huma.Context)) {
 		if err == nil && got != want {
 			err = newProblem(codeForbidden, "this credential is for another API: "+got.prefix())
 		}
-		state := stateOf(r.Context())
 		if err != nil {
 			p, internal := problemOf(err)
 			state.cause = internal
@@ -133,7 +134,6 @@ func (a *api) authenticate(want side) func(huma.Context, func(huma.Context)) {
 			return
 		}
 		caller.Actor.RequestID = state.id
-		state.app, state.member = caller.AppID, caller.MemberID
 		next(huma.WithValue(ctx, callerKey{}, caller))
 	}
 }

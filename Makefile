@@ -11,7 +11,7 @@ T ?= 60s
 # Pattern of the benchmarks to run (`make bench B=Segment`).
 B ?= .
 
-.PHONY: help demo up build test test-long sim check fmt deps localstack golden generate fuzz bench bench-ingest clean
+.PHONY: help demo up build test test-long chaos sim check fmt deps localstack golden generate fuzz bench bench-ingest bench-play clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: deps check ## install what the tests need, check, and run all tests
 
 test-long: deps ## the tests that take minutes as well (build tag `long`)
 	@scripts/test -tags long
+
+chaos: ## ten minutes of kills, stops and cut lines on real processes (SEED=n chooses the faults)
+	@go test -tags long -count=1 -timeout 45m -v ./internal/e2e/chaos -seed=$(or $(SEED),0)
 
 sim: ## live through 100,000 simulated histories of keys and rooms (SEED=n tells one; BUG="…" plants one)
 	@scripts/sim $(SEED)
@@ -50,7 +53,7 @@ localstack: ## start LocalStack (AWS for tests) and keep it running; `scripts/lo
 golden: ## rewrite golden files; read the diff before you commit it
 	@scripts/each-test golden 'flag\.Bool\("update"' go test -count=1 {} -update
 
-generate: ## rewrite what is made from the code (docs/states.md, docs/openapi.yaml)
+generate: ## rewrite what is made from the code (docs/states.md, docs/openapi.yaml, the clients)
 	@scripts/generate
 
 fuzz: ## run every fuzz target for T=60s
@@ -60,7 +63,11 @@ bench: ## run the benchmarks (B=pattern)
 	@scripts/each-test bench '^func Benchmark' go test -run '^$$' -bench '$(B)' -benchmem {}
 
 bench-ingest: build ## CPU and memory of ingest beside nginx-rtmp (docs/bench/ingest.md; needs a quiet machine)
-	@go run ./internal/e2e/ingestbench -roomcast bin/roomcast
+	@go run ./internal/e2e/peerbench -roomcast bin/roomcast
+
+bench-play: build ## CPU and memory of viewers beside nginx-rtmp and a plain loop (docs/bench/play.md; the same)
+	@go build -o bin/peerbench ./internal/e2e/peerbench
+	@bin/peerbench -play -roomcast bin/roomcast -streams 300,1000
 
 clean: ## remove what was built (data in .roomcast stays)
 	@rm -rf bin .deps internal/e2e/browser/node_modules

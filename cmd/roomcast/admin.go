@@ -37,6 +37,13 @@ func (r running) connect() (config.Up, credentials, *apiclient.Client, error) {
 type adminCmd struct {
 	CreateApp    createAppCmd    `cmd:"" help:"Make an app with its first API key. The secret is shown once."`
 	RotateAPIKey rotateAPIKeyCmd `cmd:"" name:"rotate-api-key" help:"Make a further API key of an app. The secret is shown once."`
+	Apps         appsCmd         `cmd:"" help:"List the apps."`
+	Keys         keysCmd         `cmd:"" help:"List stream keys, without their strings."`
+	Rooms        roomsCmd        `cmd:"" help:"List video rooms."`
+	Journal      journalCmd      `cmd:"" help:"Print why a room is in its state."`
+	Events       eventsCmd       `cmd:"" help:"Print an app's feed of events."`
+	Workers      workersCmd      `cmd:"" help:"List the workers that have publishers."`
+	DLQ          dlqCmd          `cmd:"" name:"dlq" help:"State events that could not be applied."`
 }
 
 type createAppCmd struct {

@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path"
 	"path/filepath"
 	"time"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
+	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/manifest"
 	"github.com/roomcast/roomcast/internal/objects/disk"
 	"github.com/roomcast/roomcast/internal/objects/s3"
 	"github.com/roomcast/roomcast/internal/queue/local"
@@ -73,7 +76,33 @@ func openLocal(ctx context.Context, dir string, log *slog.Logger) (*backend, err
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &backend{records: db, queue: queue, media: objects, close: db.Close}, nil
+	closeAll := func() error { return errors.Join(objects.Close(), db.Close()) }
+	if err := repair(ctx, objects, log); err != nil {
+		return nil, errors.Join(err, closeAll())
+	}
+	return &backend{records: db, queue: queue, media: objects, close: closeAll}, nil
+}
+
+// repair brings what was on air when the machine went down back to what of it
+// is on the disk (docs/adr/0016).
+func repair(ctx context.Context, objects *disk.Disk, log *slog.Logger) error {
+	if !objects.Restarted() {
+		return nil
+	}
+	records, err := objects.Glob("live/*/" + manifest.RecordName)
+	if err != nil {
+		return fmt.Errorf("look for shows that were on air: %w", err)
+	}
+	for _, key := range records {
+		id := broadcast.PlayID(path.Base(path.Dir(key)))
+		lost, err := control.RepairShow(ctx, objects, id, time.Now())
+		if err != nil {
+			log.Error("a show cannot be repaired after the machine's restart", "play", id, "err", err) // the others can
+		} else if lost > 0 {
+			log.Warn("segments were not on the disk yet when the machine went down", "play", id, "segments", lost)
+		}
+	}
+	return nil
 }
 
 // openAWS says all that is wrong with the installation at once, one a line.

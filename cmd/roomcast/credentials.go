@@ -17,6 +17,7 @@ import (
 const (
 	credentialsFile = "credentials.json"
 	tokenKeyFile    = "token.key"
+	previousKeyFile = "token.key.previous"
 	tokenKeyBytes   = 32
 )
 
@@ -27,7 +28,9 @@ type credentials struct {
 	APIKey        string `json:"apiKey"`
 	APISecret     string `json:"apiSecret"`
 
-	tokenKey []byte // DIR/token.key: signs member tokens
+	// tokenKeys are those of member tokens: DIR/token.key signs, and
+	// DIR/token.key.previous, where there is one, verifies as well.
+	tokenKeys [][]byte
 }
 
 // loadCredentials reads them, or makes them with a first app at the first
@@ -44,12 +47,22 @@ func loadCredentials(ctx context.Context, settings config.Up, s *control.Service
 	if settings.OperatorToken != "" {
 		c.OperatorToken = settings.OperatorToken
 	}
-	if settings.TokenKey != "" {
-		c.tokenKey = []byte(settings.TokenKey)
+	if len(settings.TokenKeys) > 0 {
+		c.tokenKeys = settings.TokenKeys
 		return c, nil
 	}
-	c.tokenKey, err = loadTokenKey(filepath.Join(dir, tokenKeyFile))
-	return c, err
+	key, err := loadTokenKey(filepath.Join(dir, tokenKeyFile))
+	if err != nil {
+		return c, err
+	}
+	c.tokenKeys = [][]byte{key}
+	switch previous, err := os.ReadFile(filepath.Join(dir, previousKeyFile)); {
+	case err == nil:
+		c.tokenKeys = append(c.tokenKeys, previous)
+	case !errors.Is(err, fs.ErrNotExist):
+		return c, fmt.Errorf("load the previous key of member tokens: %w", err)
+	}
+	return c, nil
 }
 
 func readCredentials(dir string) (credentials, error) {

@@ -13,7 +13,9 @@ import (
 const (
 	outboxEvery  = 100 * time.Millisecond
 	deliverEvery = 250 * time.Millisecond
-	purgeEvery   = time.Hour
+	// Who asks AWS is billed for it.
+	sharedEvery = time.Second
+	purgeEvery  = time.Hour
 )
 
 // customerStore is what telling customers needs of a store.
@@ -41,9 +43,13 @@ func (m *machine) customers(ctx context.Context) {
 		Body: httpapi.EventBody(m.service), Now: time.Now, Development: m.settings.InsecureWebhooks,
 	})
 	deliverer := m.service.NewDeliverer(sender)
-	m.loops.Go(func() { every(ctx, outboxEvery, m.log, "outbox", m.service.PlaceNotices) })
+	outbox, deliver := outboxEvery, deliverEvery
+	if m.backend.shared {
+		outbox, deliver = sharedEvery, sharedEvery
+	}
+	m.loops.Go(func() { every(ctx, outbox, m.log, "outbox", m.service.PlaceNotices) })
 	m.loops.Go(func() {
-		every(ctx, deliverEvery, m.log, "webhooks", deliverer.Pass)
+		every(ctx, deliver, m.log, "webhooks", deliverer.Pass)
 		deliverer.Wait()
 		sender.Close()
 	})

@@ -13,12 +13,10 @@ import (
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/control"
-	"github.com/roomcast/roomcast/internal/httpapi"
+	"github.com/roomcast/roomcast/internal/ffmpeg"
 	"github.com/roomcast/roomcast/internal/ids"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
-	"github.com/roomcast/roomcast/workers/ingest/hub"
-	"github.com/roomcast/roomcast/workers/ingest/rtmpin"
-	"github.com/roomcast/roomcast/workers/ingest/session"
+	"github.com/roomcast/roomcast/workers/ingest/worker"
 )
 
 // sweepEvery and jobsEvery are the tickers that stand for AWS's scheduler and
@@ -38,9 +36,7 @@ type machine struct {
 	lock    *sqlite.DirLock
 	backend *backend
 	service *control.Service
-	hub     *hub.Hub
-	ingest  *session.Handler
-	rtmp    *rtmpin.Server
+	ingest  *worker.Worker
 	http    *http.Server
 	rtmpLn  net.Listener
 	httpLn  net.Listener
@@ -63,10 +59,7 @@ func start(ctx context.Context, settings config.Up, log *slog.Logger) (_ *machin
 	if m.lock, err = sqlite.Lock(settings.Data); err != nil {
 		return nil, err
 	}
-	if m.httpLn, err = listen("--http", settings.HTTP); err != nil {
-		return nil, err
-	}
-	if m.rtmpLn, err = listen("--rtmp", settings.RTMP); err != nil {
+	if err = m.listen(); err != nil {
 		return nil, err
 	}
 	m.urls.HTTP, m.urls.RTMP = settings.PublicURLs(m.httpLn.Addr(), m.rtmpLn.Addr())
@@ -77,14 +70,6 @@ func start(ctx context.Context, settings config.Up, log *slog.Logger) (_ *machin
 	return m, nil
 }
 
-func listen(flag, addr string) (net.Listener, error) {
-	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w: choose another address with %s", flag, addr, errors.Unwrap(err), flag)
-	}
-	return ln, nil
-}
-
 // open makes every part and connects them.
 func (m *machine) open(ctx context.Context) error {
 	source := ids.New(time.Now)
@@ -93,27 +78,32 @@ func (m *machine) open(ctx context.Context) error {
 		return err
 	}
 	objects := m.backend.media
+	tool := ffmpeg.New(ctx)
 	m.service = control.New(m.withCustomers(control.Options{
 		Store: m.backend.records, Objects: objects, IDs: source, Now: time.Now, URLs: m.urls, Log: m.log,
-		Transcoder: m.transcoder(ctx, objects),
+		Transcoder: m.transcoder(tool, objects), DeadEvents: m.backend.queue,
 	}))
 	if m.creds, err = loadCredentials(ctx, m.settings, m.service, source); err != nil {
 		return err
 	}
-	worker := broadcast.WorkerID(source.New("wrk"))
-	m.hub = m.newHub(worker)
-	m.ingest = session.New(session.Options{
-		Worker: worker, Live: live{m.hub}, Leases: m.backend.records, Events: events{m.backend.queue}, Objects: objects,
-		IDs: source, Now: time.Now, Sleep: sleep, TimeURL: m.urls.HTTP + "/time", Log: m.log,
-	})
-	if m.rtmp, err = rtmpin.New(rtmpin.Options{Logger: m.log, Now: time.Now, Player: hub.Player{Hub: m.hub}}, m.ingest); err != nil {
+	trust, err := m.relayTrust()
+	if err != nil {
+		return err
+	}
+	m.ingest, err = worker.New(m.withLadders(tool, worker.Options{
+		ID: broadcast.WorkerID(source.New("wrk")), Address: m.settings.RelayAddress, RelaySecret: m.settings.RelaySecret, RelayTLS: trust,
+		Leases: m.backend.records, PlayIDs: m.backend.records, Events: m.backend.queue,
+		Objects: objects, IDs: source, Now: time.Now, Sleep: sleep, TimeURL: m.urls.HTTP + "/time", Log: m.log,
+		MaxViewers: m.settings.MaxViewers, MaxViewersPerAddress: m.settings.MaxViewersPerAddress,
+	}))
+	if err != nil {
 		return err
 	}
 	handler, err := m.handler(source, objects.Handler())
 	if err != nil {
 		return err
 	}
-	m.http = httpapi.Server(handler)
+	m.http = m.server(handler)
 	return nil
 }
 
@@ -124,7 +114,7 @@ func (m *machine) run(ctx context.Context) {
 	m.lanes(ctx)
 	m.customers(ctx)
 	m.loops.Go(func() {
-		if err := m.rtmp.Serve(ctx, m.rtmpLn); err != nil {
+		if err := m.ingest.ServeRTMP(ctx, m.rtmpLn); err != nil {
 			m.failed <- fmt.Errorf("rtmp server: %w", err)
 		}
 	})
@@ -140,7 +130,7 @@ func (m *machine) run(ctx context.Context) {
 func (m *machine) sweep(ctx context.Context) {
 	sweeper := m.service.NewSweeper(m.backend.queue)
 	if !m.backend.shared {
-		sweeper.Alive = func(w broadcast.WorkerID) bool { return w == m.ingest.Worker }
+		sweeper.Alive = func(w broadcast.WorkerID) bool { return w == m.ingest.ID }
 	}
 	every(ctx, sweepEvery, m.log, "sweep", sweeper.Pass)
 }
@@ -170,7 +160,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // stop closes the publishers cleanly, tells their ends, and closes the rest.
 func (m *machine) stop(ctx context.Context) error {
-	err := errors.Join(m.rtmp.Shutdown(ctx), m.ingest.Close(ctx))
+	err := m.ingest.Stop(ctx)
 	web, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if m.http.Shutdown(web) != nil {
@@ -181,8 +171,8 @@ func (m *machine) stop(ctx context.Context) error {
 
 // close ends the goroutines and gives back what was opened, in reverse.
 func (m *machine) close() error {
-	if m.hub != nil {
-		m.hub.Close()
+	if m.ingest != nil {
+		m.ingest.Close()
 	}
 	m.cancel()
 	m.loops.Wait()

@@ -1,54 +1,35 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"net/http"
-	"time"
-
-	"github.com/roomcast/roomcast/internal/broadcast"
-	"github.com/roomcast/roomcast/internal/control"
-	"github.com/roomcast/roomcast/workers/ingest/flvout"
-	"github.com/roomcast/roomcast/workers/ingest/hub"
-	"github.com/roomcast/roomcast/workers/ingest/session"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/url"
+	"os"
 )
 
-// newHub makes the place of this machine's RTMP and HTTP-FLV viewers.
-func (m *machine) newHub(worker broadcast.WorkerID) *hub.Hub {
-	return hub.New(hub.Options{
-		Worker: string(worker), Directory: playIDs{m.backend.records}, Now: time.Now, Sleep: sleep, Log: m.log,
-		MaxViewers: m.settings.MaxViewers, MaxPerAddress: m.settings.MaxViewersPerAddress,
-	})
-}
-
-// flv serves HTTP-FLV. On one machine there are no relays.
-func (m *machine) flv() http.Handler {
-	return flvout.New(flvout.Options{Hub: m.hub, Now: time.Now, Log: m.log})
-}
-
-// playIDs leads viewers to streams by the leases.
-type playIDs struct{ store control.PlayIDs }
-
-// Find implements hub.Directory.
-func (p playIDs) Find(ctx context.Context, id string) (hub.Place, error) {
-	lease, err := p.store.LeaseOfPlayID(ctx, broadcast.PlayID(id))
-	if errors.Is(err, control.ErrNotFound) {
-		return hub.Place{}, hub.ErrNotFound
+// relayTrust is how other workers are believed; nil = they are asked without
+// TLS. They are reached by private addresses, and show the certificate of the
+// public name.
+func (m *machine) relayTrust() (*tls.Config, error) {
+	if m.settings.RelaySecret == "" && m.backend.shared {
+		m.log.Warn("RTMP and HTTP-FLV viewers find only the streams of the worker that they reach: ROOMCAST_RELAY_SECRET is not set")
 	}
+	if m.settings.RelaySecret == "" || !m.settings.RelayTLS {
+		return nil, nil //nolint:nilnil // there is nothing to check
+	}
+	public, err := url.Parse(m.settings.PublicURL)
 	if err != nil {
-		return hub.Place{}, err
+		return nil, fmt.Errorf("--public-url: %w", err)
 	}
-	place := hub.Place{Playable: lease.Mode.RTMP(), Epoch: lease.Epoch}
-	if lease.Holder != nil {
-		place.Worker, place.Address = string(lease.Holder.Worker), lease.Holder.Address
+	own, err := os.ReadFile(m.settings.TLSCert)
+	if err != nil {
+		return nil, fmt.Errorf("--tls-cert: %w", err)
 	}
-	return place, nil
-}
-
-// live hands publishers to the hub.
-type live struct{ hub *hub.Hub }
-
-// Publish implements session.Live.
-func (l live) Publish(id broadcast.PlayID, ready func()) session.Feed {
-	return l.hub.Publish(string(id), ready)
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool() // the own one will do
+	}
+	roots.AppendCertsFromPEM(own)
+	return &tls.Config{ServerName: public.Hostname(), RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
 }

@@ -26,8 +26,7 @@ func children() int { return max(runtime.NumCPU()/2, 1) }
 
 // transcoder makes files of recordings by ffmpeg. What is missing is said once,
 // at the start.
-func (m *machine) transcoder(ctx context.Context, objects job.Objects) control.Transcoder {
-	tool := ffmpeg.New(ctx)
+func (m *machine) transcoder(tool *ffmpeg.Tool, objects job.Objects) control.Transcoder {
 	if missing := tool.Missing(); len(missing) > 0 {
 		m.log.Warn("recordings stay as they were streamed: they are playable, but nothing is transcoded; "+
 			"install ffmpeg with these and start again", "missing", strings.Join(missing, ", "))

@@ -22,8 +22,13 @@ type upCmd struct {
 	RTMP      string `name:"rtmp" help:"Address of RTMP ingest (ROOMCAST_RTMP, default 127.0.0.1:1935)." placeholder:"ADDR"`
 	PublicURL string `name:"public-url" help:"How others reach the HTTP address (ROOMCAST_PUBLIC_URL)." placeholder:"URL"`
 
+	TLSCert string `name:"tls-cert" help:"PEM certificate: HTTPS and RTMPS beside plain RTMP; read again when it changes (ROOMCAST_TLS_CERT)." placeholder:"FILE"`
+	TLSKey  string `name:"tls-key" help:"Its private key (ROOMCAST_TLS_KEY)." placeholder:"FILE"`
+
 	MaxViewers           int `help:"RTMP and HTTP-FLV viewers at a time (ROOMCAST_MAX_VIEWERS, default 20000)." placeholder:"N"`
 	MaxViewersPerAddress int `help:"of one address (ROOMCAST_MAX_VIEWERS_PER_ADDRESS, default 1000)." placeholder:"N"`
+
+	Capacity int `help:"Streams that are taken, where each rendition of a live ladder counts as many (ROOMCAST_CAPACITY, default 400 a core)." placeholder:"N"`
 
 	InsecureWebhooks bool `help:"Admit webhook endpoints without TLS and at private addresses, for development (ROOMCAST_INSECURE_WEBHOOKS=true)."`
 
@@ -34,7 +39,8 @@ type upCmd struct {
 func (c *upCmd) Run() error {
 	settings, err := config.LoadUp(config.Up{
 		Data: c.Data, HTTP: c.HTTP, RTMP: c.RTMP, PublicURL: c.PublicURL, Backend: config.Backend(c.Backend),
-		MaxViewers: c.MaxViewers, MaxViewersPerAddress: c.MaxViewersPerAddress, InsecureWebhooks: c.InsecureWebhooks,
+		TLSCert: c.TLSCert, TLSKey: c.TLSKey,
+		MaxViewers: c.MaxViewers, MaxViewersPerAddress: c.MaxViewersPerAddress, Capacity: c.Capacity, InsecureWebhooks: c.InsecureWebhooks,
 	}, config.OSEnv)
 	if err != nil {
 		return fmt.Errorf("wrong settings:\n%w", err)

@@ -13,12 +13,13 @@ import (
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/httpapi"
 	"github.com/roomcast/roomcast/internal/ids"
+	"github.com/roomcast/roomcast/workers/ingest/flvout"
 )
 
 // handler is everything that is served on the HTTP address.
 func (m *machine) handler(source *ids.Source, media http.Handler) (http.Handler, error) {
 	api, err := httpapi.New(httpapi.Options{
-		Service: m.service, TokenKey: m.creds.tokenKey, OperatorToken: m.creds.OperatorToken, Now: time.Now,
+		Service: m.service, TokenKeys: m.creds.tokenKeys, OperatorToken: m.creds.OperatorToken, Now: time.Now, Rates: m.rates(),
 		IDs: func() string { return source.New("req") }, Log: m.log,
 	})
 	if err != nil {
@@ -33,7 +34,8 @@ func (m *machine) handler(source *ids.Source, media http.Handler) (http.Handler,
 	mux := http.NewServeMux()
 	mux.Handle("/live/", media)
 	mux.Handle("/posts/", media)
-	mux.Handle("/flv/", m.flv())
+	mux.Handle("/flv/", m.ingest.Handler())
+	mux.Handle(flvout.RelayPath, m.ingest.Handler())
 	mux.Handle("/", pages)
 	mux.HandleFunc("GET /healthz", ok)
 	mux.HandleFunc("GET /readyz", m.ready)
@@ -47,6 +49,13 @@ func (m *machine) handler(source *ids.Source, media http.Handler) (http.Handler,
 		}
 		mux.ServeHTTP(w, r)
 	}), nil
+}
+
+// rates are shared where other processes serve the same API.
+func (m *machine) rates() httpapi.Rates {
+	r := httpapi.Rates{PerApp: m.settings.Rates.PerApp, PerAddress: m.settings.Rates.PerAddress}
+	r.Shared, _ = m.backend.records.(httpapi.SharedCounts)
+	return r
 }
 
 func ok(w http.ResponseWriter, _ *http.Request) {
@@ -94,16 +103,4 @@ func (r rooms) WatchState(ctx context.Context, id string) (console.State, error)
 		s.Playback = &p
 	}
 	return s, nil
-}
-
-// events puts the ingest's events into the queue.
-type events struct{ queue control.Queue }
-
-// Send implements session.Events.
-func (e events) Send(ctx context.Context, ev broadcast.Event) error {
-	m, err := control.EncodeEvent(ev, 0)
-	if err != nil {
-		return err
-	}
-	return e.queue.Send(ctx, m)
 }

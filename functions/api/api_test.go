@@ -34,11 +34,11 @@ const (
 func environment(t *testing.T) map[string]string {
 	t.Helper()
 	account := localstacktest.New(t)
-	out := account.Deploy(t, "data")
+	out, queues := account.Deploy(t, "data"), account.Deploy(t, "queues")
 	return map[string]string{
 		"AWS_REGION": localstacktest.Region, "AWS_ENDPOINT_URL": localstacktest.Endpoint,
 		"AWS_ACCESS_KEY_ID": account.AccessKey, "AWS_SECRET_ACCESS_KEY": account.SecretKey,
-		"ROOMCAST_TABLE": out["TableName"], "ROOMCAST_MEDIA_BUCKET": out["MediaBucket"],
+		"ROOMCAST_TABLE": out["TableName"], "ROOMCAST_MEDIA_BUCKET": out["MediaBucket"], "ROOMCAST_STATE_EVENTS_URL": queues["StateEventsUrl"], "ROOMCAST_DELIVERIES_URL": queues["DeliveriesUrl"],
 		"ROOMCAST_PUBLIC_URL": "https://live.example.com", "ROOMCAST_RTMP_URL": "rtmp://ingest.example.com",
 		"ROOMCAST_TOKEN_KEY": strings.Repeat("k", 32), "ROOMCAST_OPERATOR_TOKEN": "operator",
 	}
@@ -162,7 +162,7 @@ func TestTheHandlerServesTheAPIInProcess(t *testing.T) {
 	source := ids.New(time.Now)
 	h, err := newHandler(settings, control.New(control.Options{
 		Store: store, IDs: source, Now: time.Now, URLs: control.URLs{HTTP: settings.PublicURL, RTMP: settings.RTMPURL},
-	}), source, time.Now, slog.New(slog.DiscardHandler))
+	}), store, source, time.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

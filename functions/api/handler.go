@@ -17,10 +17,11 @@ import (
 // stage is $default: the path is the request's own.
 type handler func(ctx context.Context, r events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error)
 
-func newHandler(c config.API, service *control.Service, ids control.IDs, now func() time.Time, log *slog.Logger) (handler, error) {
+func newHandler(c config.API, service *control.Service, counts httpapi.SharedCounts, ids control.IDs, now func() time.Time, log *slog.Logger) (handler, error) {
 	api, err := httpapi.New(httpapi.Options{
-		Service: service, TokenKey: []byte(c.TokenKey), OperatorToken: c.OperatorToken, Now: now,
-		IDs: func() string { return ids.New("req") }, Log: log,
+		Service: service, TokenKeys: c.TokenKeys, OperatorToken: c.OperatorToken, Now: now,
+		Rates: httpapi.Rates{PerApp: c.Rates.PerApp, PerAddress: c.Rates.PerAddress, Shared: counts},
+		IDs:   func() string { return ids.New("req") }, Log: log,
 	})
 	if err != nil {
 		return nil, err

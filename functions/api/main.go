@@ -2,24 +2,26 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"os"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/ids"
 	"github.com/roomcast/roomcast/internal/objects/s3"
+	"github.com/roomcast/roomcast/internal/queue/sqs"
 	"github.com/roomcast/roomcast/internal/store/dynamo"
 )
 
 func main() {
-	h, err := wire(context.Background())
+	h, err := wire()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "api cannot start:\n%v\n", err)
 		os.Exit(1)
@@ -27,13 +29,29 @@ func main() {
 	lambda.Start(h)
 }
 
+// ofLambda is what Lambda gives every function by its environment: region,
+// credentials and, on LocalStack, the endpoint. The SDK's default looks in
+// files and at SSO and STS besides, with a megabyte of code that a function
+// never runs.
+func ofLambda() (aws.Config, error) {
+	env, err := awsconfig.NewEnvConfig()
+	if err != nil {
+		return aws.Config{}, fmt.Errorf("environment of AWS: %w", err)
+	}
+	cfg := aws.Config{Region: env.Region, Credentials: credentials.StaticCredentialsProvider{Value: env.Credentials}}
+	if env.BaseEndpoint != "" {
+		cfg.BaseEndpoint = aws.String(env.BaseEndpoint)
+	}
+	return cfg, nil
+}
+
 // wire connects the parts without a word to AWS: a cold start waits for none.
-func wire(ctx context.Context) (handler, error) {
+func wire() (handler, error) {
 	settings, err := config.LoadAPI(config.OSEnv)
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := awsconfig.LoadDefaultConfig(ctx)
+	cfg, err := ofLambda()
 	if err != nil {
 		return nil, err
 	}
@@ -45,10 +63,19 @@ func wire(ctx context.Context) (handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	queue, err := sqs.New(sqs.Options{AWS: cfg, URL: settings.StateEventsURL, Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
+	deliveries, err := sqs.NewWaker(sqs.Options{AWS: cfg, URL: settings.DeliveriesURL, Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	source := ids.New(time.Now)
 	return newHandler(settings, control.New(control.Options{
-		Store: store, Objects: objects, IDs: source, Now: time.Now, Log: log,
+		Store: store, Objects: objects, DeadEvents: queue, Idempotency: store, Feed: store, Webhooks: store, Deliveries: deliveries,
+		IDs: source, Now: time.Now, Log: log,
 		URLs: control.URLs{HTTP: settings.PublicURL, RTMP: settings.RTMPURL},
-	}), source, time.Now, log)
+	}), store, source, time.Now, log)
 }

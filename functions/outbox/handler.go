@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -11,39 +12,67 @@ import (
 	"github.com/roomcast/roomcast/internal/control"
 )
 
-// jobKey is how the key of a job's item begins
+// How the keys of the items begin that something is to be done for
 // (docs/adr/0010-dynamodb-one-table.md).
-const jobKey = "JOB#"
+const (
+	jobKey    = "JOB#"
+	noticeKey = "NOTICE#"
+)
 
-// runner is the use case; *control.Service is one.
-type runner interface {
-	RunJobs(ctx context.Context, kinds ...control.JobKind) error
+// outbox is the use case; *control.Service is one.
+type outbox interface {
+	PlaceNoticesOf(ctx context.Context, refs []control.NoticeRef) error
+	WakeJobs(ctx context.Context, ids []string) error
 }
 
 type handler struct {
-	jobs runner
-	log  *slog.Logger
+	service outbox
+	log     *slog.Logger
 }
 
-// handle does the short jobs when the stream shows a new one. It is only
-// sooner than the sweeper, which does what this has missed: a job that fails
-// is stored with its next time, and no record ever holds up the stream for it.
+// handle does what new items ask for. What fails comes again from its first
+// record on; what was done already changes nothing then. Lambda halves a batch
+// that fails, and tells of a record that always does (OutboxDead of
+// infra/queues.yaml): the sweeper finds what it was about.
 func (h *handler) handle(ctx context.Context, batch events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
-	answer := events.DynamoDBEventResponse{BatchItemFailures: []events.DynamoDBBatchItemFailure{}}
+	var refs []control.NoticeRef
+	var jobs []string
 	for _, r := range batch.Records {
-		if !isNewJob(r) {
+		if r.EventName != string(events.DynamoDBOperationTypeInsert) {
 			continue
 		}
-		if err := h.jobs.RunJobs(ctx, control.JobClose, control.JobArchive); err != nil {
-			h.log.ErrorContext(ctx, "left to the sweeper", "work", "jobs", "err", fmt.Errorf("do the due jobs: %w", err))
+		pk, sk := text(r, "pk"), text(r, "sk")
+		if id, ok := strings.CutPrefix(pk, jobKey); ok {
+			jobs = append(jobs, id)
 		}
-		break // one look finds all that is due
+		if aggregate, ok := strings.CutPrefix(pk, noticeKey); ok {
+			sequence, err := strconv.ParseUint(sk, 10, 64)
+			if err != nil {
+				h.log.ErrorContext(ctx, "record dropped", "pk", pk, "sk", sk, "err", err)
+				continue
+			}
+			refs = append(refs, control.NoticeRef{Aggregate: aggregate, Sequence: sequence})
+		}
+	}
+	answer := events.DynamoDBEventResponse{BatchItemFailures: []events.DynamoDBBatchItemFailure{}}
+	if len(refs) > 0 {
+		if err := h.service.PlaceNoticesOf(ctx, refs); err != nil {
+			return answer, fmt.Errorf("place %d notices: %w", len(refs), err)
+		}
+	}
+	if len(jobs) > 0 {
+		if err := h.service.WakeJobs(ctx, jobs); err != nil {
+			return answer, fmt.Errorf("wake %d jobs: %w", len(jobs), err)
+		}
 	}
 	return answer, nil
 }
 
-func isNewJob(r events.DynamoDBEventRecord) bool {
-	pk, ok := r.Change.Keys["pk"]
-	return ok && r.EventName == string(events.DynamoDBOperationTypeInsert) &&
-		pk.DataType() == events.DataTypeString && strings.HasPrefix(pk.String(), jobKey)
+// text is a part of a record's key; "" where it is none of ours.
+func text(r events.DynamoDBEventRecord, name string) string {
+	v, ok := r.Change.Keys[name]
+	if !ok || v.DataType() != events.DataTypeString {
+		return ""
+	}
+	return v.String()
 }

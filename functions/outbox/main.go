@@ -1,5 +1,5 @@
-// Command outbox is the Lambda on the table's stream: it sees to it that what
-// a transaction left to do is done at once.
+// Command outbox is the Lambda on the table's stream: it gives new notices
+// their places in the feed, and wakes deliveries and jobs.
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/ids"
-	"github.com/roomcast/roomcast/internal/objects/s3"
+	"github.com/roomcast/roomcast/internal/queue/sqs"
 	"github.com/roomcast/roomcast/internal/store/dynamo"
 )
 
@@ -42,12 +42,17 @@ func wire(ctx context.Context) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects, err := s3.New(s3.Options{AWS: cfg, Bucket: settings.MediaBucket})
+	deliveries, err := sqs.NewWaker(sqs.Options{AWS: cfg, URL: settings.DeliveriesURL, Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
+	jobs, err := sqs.NewWaker(sqs.Options{AWS: cfg, URL: settings.JobsURL, Now: time.Now})
 	if err != nil {
 		return nil, err
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	return &handler{log: log, jobs: control.New(control.Options{
-		Store: store, Objects: objects, IDs: ids.New(time.Now), Now: time.Now, Log: log,
+	return &handler{log: log, service: control.New(control.Options{
+		Store: store, Feed: store, Webhooks: store, Deliveries: deliveries, Work: jobs,
+		IDs: ids.New(time.Now), Now: time.Now, Log: log,
 	})}, nil
 }

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-
-	"github.com/roomcast/roomcast/internal/control"
 )
 
 const (
@@ -23,23 +21,19 @@ const (
 )
 
 type handler struct {
-	pass func(context.Context) error
-	jobs func(context.Context) error
-	now  func() time.Time
-	log  *slog.Logger
+	passes []passer
+	now    func() time.Time
+	log    *slog.Logger
 }
 
-// sweeper is *control.Sweeper. It is not safe for concurrent use: a process
-// gets one invocation at a time.
-type sweeper interface {
+// passer is *control.Sweeper or *control.Rewaker. Neither is safe for
+// concurrent use: a process gets one invocation at a time.
+type passer interface {
 	Pass(ctx context.Context) error
 }
 
-func newHandler(service *control.Service, s sweeper, now func() time.Time, log *slog.Logger) *handler {
-	jobs := func(ctx context.Context) error {
-		return service.RunJobs(ctx, control.JobClose, control.JobArchive, control.JobDiscard, control.JobDelete, control.JobExpire)
-	}
-	return &handler{pass: s.Pass, jobs: jobs, now: now, log: log}
+func newHandler(sweeper, rewaker passer, now func() time.Time, log *slog.Logger) *handler {
+	return &handler{passes: []passer{sweeper, rewaker}, now: now, log: log}
 }
 
 // handle makes passes for most of a minute. A pass that fails comes again; the
@@ -50,7 +44,10 @@ func (h *handler) handle(ctx context.Context, _ events.EventBridgeEvent) error {
 		end = deadline.Add(-reserve)
 	}
 	for {
-		err := errors.Join(h.pass(ctx), h.jobs(ctx))
+		var err error
+		for _, p := range h.passes {
+			err = errors.Join(err, p.Pass(ctx))
+		}
 		if err != nil {
 			h.log.ErrorContext(ctx, "comes again", "work", "sweep", "err", err)
 		}

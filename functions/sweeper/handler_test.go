@@ -14,15 +14,15 @@ import (
 	"github.com/roomcast/roomcast/internal/localstacktest"
 )
 
+type pass func() error
+
+func (p pass) Pass(context.Context) error { return p() }
+
 func TestPassesGoOnForMostOfAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		passes, jobs := 0, 0
 		var outage error
-		h := &handler{
-			pass: func(context.Context) error { passes++; return outage },
-			jobs: func(context.Context) error { jobs++; return nil },
-			now:  time.Now, log: slog.New(slog.DiscardHandler),
-		}
+		h := newHandler(pass(func() error { passes++; return outage }), pass(func() error { jobs++; return nil }), time.Now, slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		begin := time.Now()
@@ -48,8 +48,8 @@ func TestTheBuiltBootstrapSweeps(t *testing.T) {
 	p := lambdatest.Start(t, lambdatest.Build(t, "sweeper"), map[string]string{
 		"AWS_REGION": localstacktest.Region, "AWS_ENDPOINT_URL": localstacktest.Endpoint,
 		"AWS_ACCESS_KEY_ID": account.AccessKey, "AWS_SECRET_ACCESS_KEY": account.SecretKey,
-		"ROOMCAST_TABLE": data["TableName"], "ROOMCAST_MEDIA_BUCKET": data["MediaBucket"],
-		"ROOMCAST_STATE_EVENTS_URL": queues["StateEventsUrl"],
+		"ROOMCAST_TABLE": data["TableName"], "ROOMCAST_STATE_EVENTS_URL": queues["StateEventsUrl"],
+		"ROOMCAST_DELIVERIES_URL": queues["DeliveriesUrl"], "ROOMCAST_JOBS_URL": queues["JobsUrl"],
 	})
 	p.Deadline = 6 * time.Second
 	if err := p.Invoke(lambdatest.Event(t, "sweeper"), nil); err != nil {

@@ -1,5 +1,5 @@
 // Command sweeper is the Lambda that restores the truth after deaths and
-// losses, ends what is over, and does the jobs that are due.
+// losses, ends what is over, and wakes again what nobody was woken for.
 package main
 
 import (
@@ -15,7 +15,6 @@ import (
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/ids"
-	"github.com/roomcast/roomcast/internal/objects/s3"
 	"github.com/roomcast/roomcast/internal/queue/sqs"
 	"github.com/roomcast/roomcast/internal/store/dynamo"
 )
@@ -43,15 +42,21 @@ func wire(ctx context.Context) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects, err := s3.New(s3.Options{AWS: cfg, Bucket: settings.MediaBucket})
-	if err != nil {
-		return nil, err
-	}
 	queue, err := sqs.New(sqs.Options{AWS: cfg, URL: settings.StateEventsURL, Now: time.Now})
 	if err != nil {
 		return nil, err
 	}
+	deliveries, err := sqs.NewWaker(sqs.Options{AWS: cfg, URL: settings.DeliveriesURL, Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
+	jobs, err := sqs.NewWaker(sqs.Options{AWS: cfg, URL: settings.JobsURL, Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	service := control.New(control.Options{Store: store, Objects: objects, IDs: ids.New(time.Now), Now: time.Now, Log: log})
-	return newHandler(service, service.NewSweeper(queue), time.Now, log), nil
+	service := control.New(control.Options{
+		Store: store, Feed: store, Webhooks: store, Deliveries: deliveries, Work: jobs, IDs: ids.New(time.Now), Now: time.Now, Log: log,
+	})
+	return newHandler(service.NewSweeper(queue), service.NewRewaker(), time.Now, log), nil
 }

@@ -122,9 +122,17 @@ func importRules() []importRule {
 		},
 		{
 			name:   "rule 6",
-			reason: "only store/dynamo, queue/sqs, objects/s3 and mains know the AWS SDK",
+			reason: "only store/dynamo, queue/sqs, objects/s3, fleet, tasks and mains know the AWS SDK",
 			breaks: func(f source, im imported) bool {
-				return within(im.path, awsSDK) && !withinAny(f.dir, "internal/store/dynamo", "internal/queue/sqs", "internal/objects/s3") && !f.isMain()
+				return within(im.path, awsSDK) && !withinAny(f.dir, "internal/store/dynamo", "internal/queue/sqs", "internal/objects/s3", "internal/fleet", "internal/tasks") && !f.isMain()
+			},
+		},
+		{
+			name:    "client",
+			reason:  "client is what others link: nothing of ours",
+			inTests: true,
+			breaks: func(f source, im imported) bool {
+				return within(f.dir, "client") && im.ours != "" && im.ours != "client"
 			},
 		},
 		{
@@ -147,6 +155,7 @@ func testOnly() []string {
 	return []string{
 		"testing", "testing/synctest", "testing/fstest", "net/http/httptest",
 		"go.uber.org/goleak", "pgregory.net/rapid", "github.com/google/go-cmp/cmp", "github.com/Eyevinn/dash-mpd/mpd",
+		"github.com/Shopify/toxiproxy/v2", "github.com/rs/zerolog",
 	}
 }
 

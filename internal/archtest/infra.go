@@ -28,7 +28,7 @@ func templates() []template {
 		},
 		{
 			root: "workers", file: "infra/workers.yaml", optional: true,
-			resource: "AWS::ECS::TaskDefinition", suffix: regexp.MustCompile(`(?i)(task(definition)?)?$`),
+			resource: "AWS::ECS::TaskDefinition", suffix: regexp.MustCompile(`(?i)(blue|green)?(task(definition)?)?$`),
 		},
 	}
 }

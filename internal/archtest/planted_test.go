@@ -22,7 +22,7 @@ func goFile(imports ...string) string {
 	var b strings.Builder
 	b.WriteString("// Package p is for this test.\npackage p\nimport (\n")
 	for _, im := range imports {
-		if withinAny(im, "internal", "cmd", "functions", "workers") {
+		if withinAny(im, "internal", "client", "cmd", "functions", "workers") {
 			im = modulePath + "/" + im
 		}
 		b.WriteString("_ \"" + im + "\"\n")
@@ -57,6 +57,8 @@ func plantedImports() []planted {
 	return []planted{
 		one("broadcast may use time's values", "internal/broadcast/a.go", "", "time", "errors"),
 		one("broadcast knows nothing of ours", "internal/broadcast/a.go", "rule 1", "internal/media"),
+		one("the client knows nothing of ours", "client/a_test.go", "client", "internal/broadcast"),
+		one("the client's example knows the client", "client/example/main.go", "", "client", "time"),
 		one("broadcast knows no context", "internal/broadcast/a.go", "rule 1", "context"),
 		one("broadcast does no I/O", "internal/broadcast/a.go", "rule 1", "net/http"),
 		one("broadcast has no dependency", "internal/broadcast/a.go", "rule 1", ulid),

@@ -138,7 +138,7 @@ func isTestSupport(dir string) bool {
 	for _, support := range []string{
 		"internal/e2e", "internal/sim", "internal/mediatest", "internal/archtest",
 		"internal/store/storetest", "internal/queue/queuetest", "internal/objects/objectstest", "internal/localstacktest",
-		"internal/lambdatest",
+		"internal/lambdatest", "internal/infratest",
 	} {
 		if within(dir, support) {
 			return true
@@ -148,13 +148,13 @@ func isTestSupport(dir string) bool {
 }
 
 // isMain is true for the files that wire a program together: everything of the
-// command, and main.go of each function and worker.
+// command, and main.go of each function, worker and example.
 func (f source) isMain() bool {
 	if within(f.dir, "cmd") {
 		return true
 	}
 	parts := strings.Split(f.path, "/")
-	return len(parts) == 3 && (parts[0] == "functions" || parts[0] == "workers") && parts[2] == "main.go"
+	return len(parts) == 3 && slices.Contains([]string{"functions", "workers", "client"}, parts[0]) && parts[2] == "main.go"
 }
 
 // within tells whether dir is root or lies below it.

@@ -24,6 +24,10 @@ const (
 	CodeRoomNotFound        Code = "VIDEO_ROOM_NOT_FOUND"
 	CodePostNotFound        Code = "VIDEO_POST_NOT_FOUND"
 	CodeProfileNotFound     Code = "TRANSCODING_PROFILE_NOT_FOUND"
+	CodeAPIKeyNotFound      Code = "API_KEY_NOT_FOUND"
+	CodeAppNotEmpty         Code = "APP_NOT_EMPTY"
+	CodeProfileInUse        Code = "TRANSCODING_PROFILE_IN_USE"
+	CodeProfileReadOnly     Code = "TRANSCODING_PROFILE_READ_ONLY"
 	CodeInvalidCredentials  Code = "INVALID_CREDENTIALS"
 	CodeInvalidField        Code = "INVALID_FIELD"
 	CodeInvalidAppUserID    Code = "INVALID_APP_USER_ID_FORMAT"
@@ -33,6 +37,7 @@ const (
 	CodeVersionMismatch     Code = "VERSION_MISMATCH"
 	CodeBusy                Code = "TRY_AGAIN" // lost five races in a row
 	CodeEventNotFound       Code = "EVENT_NOT_FOUND"
+	CodeDeadEventNotFound   Code = "DEAD_LETTER_NOT_FOUND"
 	CodeEndpointNotFound    Code = "WEBHOOK_ENDPOINT_NOT_FOUND"
 	CodeEndpointDisabled    Code = "WEBHOOK_ENDPOINT_DISABLED"
 	CodeTooManyEndpoints    Code = "TOO_MANY_WEBHOOK_ENDPOINTS"

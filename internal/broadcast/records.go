@@ -113,8 +113,11 @@ type VideoPost struct {
 	Renditions []PostRendition
 	// Keys of pictures; "" = there is none.
 	ThumbnailKey, PreviewKey, SpriteKey, SpriteVTTKey string
-	// TranscodingProfileID is the profile of its renditions; "" = not chosen yet.
-	TranscodingProfileID ProfileID
+	// TranscodingProfileID is the profile of its renditions, at the revision
+	// that was the newest then; "" = not chosen yet. Revision 0 = a post of
+	// before revisions: the newest.
+	TranscodingProfileID       ProfileID
+	TranscodingProfileRevision uint64
 	// Failure is set in the FAILED states.
 	Failure    *PostFailure
 	CreatedAt  time.Time

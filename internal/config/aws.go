@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -25,11 +26,36 @@ type AWS struct {
 // Secrets are set where several processes share an installation; "" = `up`
 // keeps its own in the data directory.
 type Secrets struct {
-	// TokenKey signs member tokens (ROOMCAST_TOKEN_KEY): the same everywhere,
-	// at least 32 characters.
-	TokenKey string
+	// TokenKeys are those of member tokens (ROOMCAST_TOKEN_KEY): the same
+	// everywhere, separated by spaces, each of at least 32 characters. The first
+	// signs, all verify.
+	TokenKeys [][]byte
 	// OperatorToken opens /v2/admin (ROOMCAST_OPERATOR_TOKEN).
 	OperatorToken string
+}
+
+// Rates bound the API's requests a minute; 0 = any number.
+type Rates struct {
+	// PerApp is ROOMCAST_RATE_PER_APP, default 60 000.
+	PerApp int
+	// PerAddress is ROOMCAST_RATE_PER_ADDRESS, default 30 000.
+	PerAddress int
+}
+
+func (s *settings) rates() Rates {
+	return Rates{PerApp: s.rate("ROOMCAST_RATE_PER_APP", 60_000), PerAddress: s.rate("ROOMCAST_RATE_PER_ADDRESS", 30_000)}
+}
+
+func (s *settings) rate(name string, fallback int) int {
+	v := s.env(name)
+	if v == "" {
+		return fallback
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 0 || n > 100_000_000 {
+		s.wrong("%s: %q is no number of requests a minute; 0 = any number", name, v)
+	}
+	return n
 }
 
 // LoadAWS reads the names of an AWS installation. The error names every wrong
@@ -43,7 +69,7 @@ func LoadAWS(env Env) (AWS, error) {
 // LoadSecrets reads the secrets that `up` may share with other processes.
 func LoadSecrets(env Env) (Secrets, error) {
 	s := settings{env: env}
-	c := Secrets{TokenKey: s.tokenKey(env("ROOMCAST_TOKEN_KEY") != ""), OperatorToken: s.env("ROOMCAST_OPERATOR_TOKEN")}
+	c := Secrets{TokenKeys: s.tokenKeys(env("ROOMCAST_TOKEN_KEY") != ""), OperatorToken: s.env("ROOMCAST_OPERATOR_TOKEN")}
 	return c, s.err()
 }
 
@@ -76,22 +102,36 @@ func (s *settings) mediaBucket() string {
 
 func (s *settings) stateEvents() string {
 	const name = "ROOMCAST_STATE_EVENTS_URL"
-	v := s.required(name, "the URL of the SQS queue of state events")
-	if u, err := url.Parse(v); v != "" && (err != nil || u.Host == "" || !strings.HasPrefix(u.Scheme, "http")) {
-		s.wrong("%s: %q is no URL of a queue", name, v)
-	} else if v != "" && !strings.HasSuffix(u.Path, ".fifo") {
+	v := s.queue(name, "the URL of the SQS queue of state events")
+	if v != "" && !strings.HasSuffix(v, ".fifo") {
 		s.wrong("%s: %q is no FIFO queue", name, v)
 	}
 	return v
 }
 
-func (s *settings) tokenKey(required bool) string {
-	const name = "ROOMCAST_TOKEN_KEY"
-	v := s.env(name)
-	if required && len(v) < minTokenKey {
-		s.wrong("%s has %d characters, it needs at least %d random ones", name, len(v), minTokenKey)
+// queue is the URL of an SQS queue; "" where it is none.
+func (s *settings) queue(name, what string) string {
+	v := s.required(name, what)
+	if u, err := url.Parse(v); v != "" && (err != nil || u.Host == "" || !strings.HasPrefix(u.Scheme, "http")) {
+		s.wrong("%s: %q is no URL of a queue", name, v)
+		return ""
 	}
 	return v
+}
+
+func (s *settings) tokenKeys(required bool) [][]byte {
+	const name = "ROOMCAST_TOKEN_KEY"
+	var keys [][]byte
+	for key := range strings.FieldsSeq(s.env(name)) {
+		if len(key) < minTokenKey {
+			s.wrong("%s has %d characters, it needs at least %d random ones", name, len(key), minTokenKey)
+		}
+		keys = append(keys, []byte(key))
+	}
+	if required && len(keys) == 0 {
+		s.wrong("%s has 0 characters, it needs at least %d random ones", name, minTokenKey)
+	}
+	return keys
 }
 
 // base is an absolute URL without a trailing slash.

@@ -31,15 +31,24 @@ type Up struct {
 	// PublicURL is how others reach HTTP, without a trailing slash; "" = as
 	// it listens.
 	PublicURL string
-	Backend   Backend
+	// TLSCert and TLSKey are PEM files: with them HTTP and RTMP speak TLS as
+	// well; both or none.
+	TLSCert, TLSKey string
+	Backend         Backend
 	// InsecureWebhooks admits webhook endpoints without TLS and at private
 	// addresses: for development only.
 	InsecureWebhooks bool
 	// MaxViewers and MaxViewersPerAddress bound the RTMP and HTTP-FLV viewers;
 	// default 20 000 and 1 000.
 	MaxViewers, MaxViewersPerAddress int
-	// AWS is set with BackendAWS only.
+	// Capacity is how many streams are taken that are published as they come;
+	// the renditions of a ladder count as more. 0 = 400 for each core.
+	Capacity int
+	// Rates bound the API's requests.
+	Rates Rates
+	// AWS and Relay are set with BackendAWS only.
 	AWS
+	Relay
 	Secrets
 }
 
@@ -57,6 +66,8 @@ func LoadUp(flags Up, env Env) (Up, error) {
 		HTTP:      first(flags.HTTP, env("ROOMCAST_HTTP"), "127.0.0.1:8080"),
 		RTMP:      first(flags.RTMP, env("ROOMCAST_RTMP"), "127.0.0.1:1935"),
 		PublicURL: strings.TrimRight(first(flags.PublicURL, env("ROOMCAST_PUBLIC_URL")), "/"),
+		TLSCert:   first(flags.TLSCert, env("ROOMCAST_TLS_CERT")),
+		TLSKey:    first(flags.TLSKey, env("ROOMCAST_TLS_KEY")),
 		Backend:   Backend(first(string(flags.Backend), env("ROOMCAST_BACKEND"), string(BackendLocal))),
 	}
 	u.InsecureWebhooks = flags.InsecureWebhooks || env("ROOMCAST_INSECURE_WEBHOOKS") == "true"
@@ -65,17 +76,26 @@ func LoadUp(flags Up, env Env) (Up, error) {
 	perAddress, err2 := count("--max-viewers-per-address (ROOMCAST_MAX_VIEWERS_PER_ADDRESS)",
 		flags.MaxViewersPerAddress, env("ROOMCAST_MAX_VIEWERS_PER_ADDRESS"), 1_000)
 	u.MaxViewersPerAddress = perAddress
+	var err5 error
+	u.Capacity, err5 = count("--capacity (ROOMCAST_CAPACITY)", flags.Capacity, env("ROOMCAST_CAPACITY"), 0)
 	var err3, err4 error
 	if u.Backend == BackendAWS {
 		u.AWS, err3 = LoadAWS(env)
+		var err5 error
+		u.Relay, err5 = loadRelay(env, u)
+		err3 = errors.Join(err3, err5)
 	}
 	u.Secrets, err4 = LoadSecrets(env)
+	rates := settings{env: env}
+	u.Rates = rates.rates()
+	err4 = errors.Join(err4, rates.err())
 	err = errors.Join(
-		err, err2, err3, err4,
+		err, err2, err3, err4, err5,
 		address("--http (ROOMCAST_HTTP)", u.HTTP),
 		address("--rtmp (ROOMCAST_RTMP)", u.RTMP),
 		publicURL("--public-url (ROOMCAST_PUBLIC_URL)", u.PublicURL),
 		backend("--backend (ROOMCAST_BACKEND)", u.Backend),
+		together(u.TLSCert, u.TLSKey),
 	)
 	return u, err
 }
@@ -137,20 +157,41 @@ func backend(name string, b Backend) error {
 	return fmt.Errorf("%s: %q is not available; it must be local or aws", name, b)
 }
 
+func together(cert, key string) error {
+	if (cert == "") != (key == "") {
+		return errors.New("--tls-cert (ROOMCAST_TLS_CERT) and --tls-key (ROOMCAST_TLS_KEY): one is set and the other is not")
+	}
+	return nil
+}
+
+// TLS says that HTTP and RTMP speak TLS as well.
+func (u Up) TLS() bool { return u.TLSCert != "" }
+
+// OnePort says that HTTP and RTMP share an address.
+func (u Up) OnePort() bool {
+	_, port, err := net.SplitHostPort(u.HTTP)
+	return err == nil && u.HTTP == u.RTMP && port != "0"
+}
+
 // PublicURLs answers the base URLs of HTTP and RTMP for what listens on the
-// given addresses. Where an address names no host, viewers on this machine are
-// meant.
+// given addresses, in TLS where that is spoken. Where an address names no host,
+// viewers on this machine are meant. Ports that players take by themselves are
+// left out: 1935, and 443 of rtmps.
 func (u Up) PublicURLs(httpAddr, rtmpAddr net.Addr) (httpURL, rtmpURL string) {
+	web, rtmp, usual := "http://", "rtmp://", ":1935"
+	if u.TLS() {
+		web, rtmp, usual = "https://", "rtmps://", ":443"
+	}
 	httpURL = u.PublicURL
 	if httpURL == "" {
-		httpURL = "http://" + reachable(httpAddr)
+		httpURL = strings.TrimSuffix(web+reachable(httpAddr), usual)
 	}
-	rtmpURL = "rtmp://" + reachable(rtmpAddr)
+	rtmpURL = rtmp + reachable(rtmpAddr)
 	if p, err := url.Parse(u.PublicURL); err == nil && p.Hostname() != "" {
 		_, port, _ := net.SplitHostPort(rtmpAddr.String())
-		rtmpURL = "rtmp://" + net.JoinHostPort(p.Hostname(), port)
+		rtmpURL = rtmp + net.JoinHostPort(p.Hostname(), port)
 	}
-	return httpURL, strings.TrimSuffix(rtmpURL, ":1935")
+	return httpURL, strings.TrimSuffix(rtmpURL, usual)
 }
 
 func reachable(a net.Addr) string {

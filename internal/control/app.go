@@ -8,9 +8,6 @@ import (
 	"github.com/roomcast/roomcast/internal/broadcast"
 )
 
-// PassthroughProfile is the shipped live profile that encodes nothing anew.
-const PassthroughProfile broadcast.ProfileID = "prof_passthrough"
-
 // DefaultMaxLive ends a show that nobody ends (docs/states.md, "Timers").
 const DefaultMaxLive = 43_200 * time.Second
 
@@ -32,7 +29,7 @@ func (s *Service) CreateApp(ctx context.Context, who Actor, name string) (App, A
 		ID: broadcast.AppID(s.IDs.New("app")), Name: name, DefaultOutputMode: broadcast.ModeCMAF,
 		DefaultTranscodingProfileID: PassthroughProfile, MaxLive: &limit, CreatedAt: now, ModifiedAt: now,
 	}
-	key, secret := s.newAPIKey(app.ID, now)
+	key, secret := s.newAPIKey(app.ID, "", now)
 	err := s.Store.Commit(ctx, Changes{ID: s.IDs.New("tx"), Apps: []App{app}, APIKeys: []APIKey{key}})
 	if err != nil {
 		return App{}, APIKey{}, "", err
@@ -42,9 +39,9 @@ func (s *Service) CreateApp(ctx context.Context, who Actor, name string) (App, A
 	return app, key, secret, nil
 }
 
-func (s *Service) newAPIKey(app broadcast.AppID, now time.Time) (APIKey, string) {
+func (s *Service) newAPIKey(app broadcast.AppID, name string, now time.Time) (APIKey, string) {
 	secret := s.IDs.Secret(32)
-	return APIKey{ID: s.IDs.New("ak"), AppID: app, SecretHash: HashSecret(secret), CreatedAt: now}, secret
+	return APIKey{ID: s.IDs.New("ak"), AppID: app, Name: name, SecretHash: HashSecret(secret), CreatedAt: now}, secret
 }
 
 // RotateAPIKey makes a further API key of an app; the secret is shown this
@@ -53,13 +50,7 @@ func (s *Service) RotateAPIKey(ctx context.Context, who Actor, id broadcast.AppI
 	if _, err := s.AppByID(ctx, id); err != nil {
 		return APIKey{}, "", err
 	}
-	key, secret := s.newAPIKey(id, s.Now())
-	if err := s.Store.Commit(ctx, Changes{ID: s.IDs.New("tx"), APIKeys: []APIKey{key}}); err != nil {
-		return APIKey{}, "", err
-	}
-	key.Version = 1
-	s.Log.InfoContext(ctx, "api key created", "app", id, "key", key.ID, "by", who.Kind)
-	return key, secret, nil
+	return s.makeAPIKey(ctx, who, id, "")
 }
 
 // AppByID is for operators.
@@ -77,10 +68,10 @@ func (s *Service) App(ctx context.Context, c Caller) (App, error) { return s.App
 // UpdateApp changes the caller's own app. What is live keeps its mode.
 func (s *Service) UpdateApp(ctx context.Context, c Caller, p AppPatch) (App, error) {
 	var app App
-	if err := p.check(); err != nil {
-		return App{}, err
-	}
 	err := s.retry(ctx, func() error {
+		if err := s.checkAppPatch(ctx, c, p); err != nil {
+			return err
+		}
 		var err error
 		if app, err = s.App(ctx, c); err != nil {
 			return err
@@ -88,9 +79,14 @@ func (s *Service) UpdateApp(ctx context.Context, c Caller, p AppPatch) (App, err
 		if err := checkVersion(p.IfVersion, app.Version); err != nil {
 			return err
 		}
+		was := app
 		p.apply(&app)
 		app.ModifiedAt = s.Now()
-		err = s.Store.Commit(ctx, Changes{ID: s.IDs.New("tx"), Apps: []App{app}})
+		err = s.Store.Commit(ctx, Changes{
+			ID: s.IDs.New("tx"), Apps: []App{app},
+			ProfileUses: append(moved(was.DefaultTranscodingProfileID, app.DefaultTranscodingProfileID),
+				moved(was.VODTranscodingProfileID, app.VODTranscodingProfileID)...),
+		})
 		return lostUpdate(err, p.IfVersion)
 	})
 	if err != nil {
@@ -108,7 +104,8 @@ func lostUpdate(err error, ifVersion uint64) error {
 	return err
 }
 
-func (p AppPatch) check() error {
+// checkAppPatch lists everything that is wrong with it.
+func (s *Service) checkAppPatch(ctx context.Context, c Caller, p AppPatch) error {
 	var v invalid
 	if p.Name.Set && (p.Name.Value == nil || *p.Name.Value == "") {
 		v.add(broadcast.CodeInvalidField, "name", "must not be empty")
@@ -119,11 +116,11 @@ func (p AppPatch) check() error {
 	if p.DefaultOutputMode.Value != nil {
 		v.mode("defaultOutputMode", *p.DefaultOutputMode.Value)
 	}
-	if p.DefaultTranscodingProfileID.Value != nil {
-		v.profile("defaultTranscodingProfileId", *p.DefaultTranscodingProfileID.Value)
+	if err := s.checkProfile(ctx, &v, c, "defaultTranscodingProfileId", p.DefaultTranscodingProfileID, ProfileLive); err != nil {
+		return err
 	}
-	if p.VODTranscodingProfileID.Value != nil {
-		v.profile("vodTranscodingProfileId", *p.VODTranscodingProfileID.Value)
+	if err := s.checkProfile(ctx, &v, c, "vodTranscodingProfileId", p.VODTranscodingProfileID, ProfileVideo); err != nil {
+		return err
 	}
 	v.seconds("reconnectWindowSeconds", p.ReconnectWindowSeconds)
 	v.seconds("maxLiveSeconds", p.MaxLiveSeconds)

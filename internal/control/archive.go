@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,9 +22,6 @@ var errUnreadable = errors.New("unreadable")
 
 // unreadableAttempts is how often that is believed to pass.
 const unreadableAttempts = 4
-
-// VODProfile is the shipped profile of recordings.
-const VODProfile broadcast.ProfileID = "prof_vod_default"
 
 // postFolder is where the objects of a post lie.
 func postFolder(id broadcast.PostID) string { return "posts/" + string(id) + "/" }
@@ -77,7 +75,14 @@ func (s *Service) archive(ctx context.Context, j Job) error {
 
 // playable says on the post that its manifests are there.
 func (s *Service) playable(ctx context.Context, id broadcast.PostID, app App, recording *manifest.Recording, took time.Duration) error {
-	_, err := s.movePost(ctx, archiver(), id, func(p *broadcast.VideoPost) (postChange, error) {
+	profile, err := ResolveProfile(ctx, s.Store, cmp.Or(app.VODTranscodingProfileID, VODProfile), 0)
+	if errors.Is(err, ErrNotFound) {
+		profile, err = ResolveProfile(ctx, s.Store, VODProfile, 0) // the app has changed over meanwhile
+	}
+	if err != nil {
+		return fmt.Errorf("profile of post %s: %w", id, err)
+	}
+	_, err = s.movePost(ctx, archiver(), id, func(p *broadcast.VideoPost) (postChange, error) {
 		if p.State != broadcast.PostCreated || p.Playable() {
 			return postChange{}, errUnchanged
 		}
@@ -85,10 +90,7 @@ func (s *Service) playable(ctx context.Context, id broadcast.PostID, app App, re
 		p.Playback = broadcast.PostPlayback{
 			HLSKey: postFolder(id) + manifest.MasterName, DASHKey: postFolder(id) + manifest.MPDName,
 		}
-		p.TranscodingProfileID = app.VODTranscodingProfileID
-		if p.TranscodingProfileID == "" {
-			p.TranscodingProfileID = VODProfile
-		}
+		p.TranscodingProfileID, p.TranscodingProfileRevision = profile.ID, profile.Version
 		return postChange{jobs: []Job{s.postJob(JobSource, *p)}}, nil
 	})
 	if errors.Is(err, ErrNotFound) {

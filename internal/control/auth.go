@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"time"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
 )
@@ -22,7 +23,24 @@ func (s *Service) AuthenticateApp(ctx context.Context, apiKey, secret string) (C
 	if err != nil || !same || key.RevokedAt != nil {
 		return Caller{}, errCredentials
 	}
+	s.noteUse(ctx, key)
 	return Caller{AppID: key.AppID, Actor: Actor{Kind: "api_key", ID: key.ID}}, nil
+}
+
+// lastUseEvery is how often the last use of an API key is written at most.
+const lastUseEvery = time.Minute
+
+// noteUse writes when a key was used last, now and then; nothing depends on
+// it: who loses the race against another use or a revocation leaves it.
+func (s *Service) noteUse(ctx context.Context, key APIKey) {
+	now := s.Now()
+	if key.LastUsedAt != nil && now.Sub(*key.LastUsedAt) < lastUseEvery {
+		return
+	}
+	key.LastUsedAt = &now
+	if err := s.Store.Commit(ctx, Changes{ID: s.IDs.New("tx"), APIKeys: []APIKey{key}}); err != nil && !errors.Is(err, ErrConflict) {
+		s.Log.WarnContext(ctx, "use of an api key not noted", "key", key.ID, "err", err)
+	}
 }
 
 // CallerOfMember answers the caller that a verified member token stands for.

@@ -36,7 +36,7 @@ func (s *Service) CloseShow(ctx context.Context, id broadcast.PlayID) error {
 			if f.Name == manifest.RecordName {
 				etag = info.ETag
 			}
-			if err := s.replace(ctx, folder+f.Name, f, etag); err != nil {
+			if err := replace(ctx, s.Objects, folder+f.Name, f, etag); err != nil {
 				return err
 			}
 		}
@@ -46,10 +46,10 @@ func (s *Service) CloseShow(ctx context.Context, id broadcast.PlayID) error {
 
 // replace writes a manifest on the condition of etag, or of what lies there
 // now where etag is "".
-func (s *Service) replace(ctx context.Context, key string, f manifest.File, etag string) error {
+func replace(ctx context.Context, o Objects, key string, f manifest.File, etag string) error {
 	opt := PutOptions{ContentType: f.ContentType, CacheControl: manifest.CacheControl, IfMatch: etag}
 	if etag == "" {
-		_, info, err := s.Objects.Get(ctx, key)
+		_, info, err := o.Get(ctx, key)
 		switch {
 		case errors.Is(err, ErrNotFound):
 			opt.IfNoneMatch = true
@@ -59,7 +59,7 @@ func (s *Service) replace(ctx context.Context, key string, f manifest.File, etag
 			opt.IfMatch = info.ETag
 		}
 	}
-	if _, err := s.Objects.Put(ctx, key, [][]byte{f.Body}, opt); err != nil {
+	if _, err := o.Put(ctx, key, [][]byte{f.Body}, opt); err != nil {
 		return fmt.Errorf("write %s: %w", key, err)
 	}
 	return nil

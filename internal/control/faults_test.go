@@ -42,6 +42,7 @@ func (f *faults) run(do func() error) error {
 // memory is a bucket that can fail.
 type memory struct {
 	*faults
+	lag     time.Duration // of each call
 	mu      sync.Mutex
 	objects map[string][]byte
 	written map[string]bool
@@ -52,6 +53,7 @@ func newMemory() *memory {
 }
 
 func (m *memory) Put(_ context.Context, key string, body [][]byte, opt control.PutOptions) (string, error) {
+	time.Sleep(m.lag)
 	all := slices.Concat(body...)
 	err := m.run(func() error {
 		m.mu.Lock()
@@ -70,6 +72,7 @@ func (m *memory) Put(_ context.Context, key string, body [][]byte, opt control.P
 func tag(b []byte) string { return fmt.Sprintf("%x", control.HashSecret(string(b))) }
 
 func (m *memory) Get(_ context.Context, key string) (b []byte, i control.ObjectInfo, err error) {
+	time.Sleep(m.lag)
 	err = m.run(func() error {
 		m.mu.Lock()
 		defer m.mu.Unlock()

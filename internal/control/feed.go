@@ -37,6 +37,12 @@ type FeedEvent struct {
 	Position uint64
 }
 
+// NoticeRef names a notice.
+type NoticeRef struct {
+	Aggregate string
+	Sequence  uint64
+}
+
 // Feed is the outbox of notices and what became of them. A notice is written
 // by Changes; it has no place in the feed until Place gives it one, so that no
 // reader misses what was committed late. Safe for concurrent use.
@@ -44,8 +50,12 @@ type Feed interface {
 	// Unplaced answers at most limit notices without a place. Those of one
 	// aggregate come in the order of Sequence, and none before those below it.
 	Unplaced(ctx context.Context, limit int) ([]Notice, error)
-	// Place gives the notices the next positions of their apps in this order,
-	// all or none. One that has its place keeps it.
+	// UnplacedOf answers those of these notices, and of the ones below them in
+	// their aggregates, that have no place; ordered as Unplaced. Consistent.
+	UnplacedOf(ctx context.Context, refs []NoticeRef) ([]Notice, error)
+	// Place gives the notices the next positions of their apps in this order.
+	// One that has its place keeps it. Where it fails, the first ones may have
+	// theirs.
 	Place(ctx context.Context, list []Notice) error
 	// Feed answers at most limit events behind position after, in order.
 	Feed(ctx context.Context, f FeedFilter, after uint64, limit int) ([]FeedEvent, error)
@@ -54,7 +64,8 @@ type Feed interface {
 	// Notice and NoticeAt answer one notice, placed or not, or ErrNotFound.
 	Notice(ctx context.Context, id broadcast.EventID) (Notice, error)
 	NoticeAt(ctx context.Context, aggregate string, sequence uint64) (Notice, error)
-	// PurgeFeed removes at most limit placed notices from before and says how many.
+	// PurgeFeed removes at most limit placed notices from before and says how
+	// many. A store that forgets them by itself answers 0.
 	PurgeFeed(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
@@ -67,20 +78,37 @@ func (s *Service) PlaceNotices(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("look for new notices: %w", err)
 		}
-		if len(list) == 0 {
-			return nil
+		if err := s.place(ctx, list); err != nil {
+			return err
 		}
-		if err := s.wake(ctx, list); err != nil {
-			return fmt.Errorf("wake deliveries: %w", err)
-		}
-		if err := s.Feed.Place(ctx, list); err != nil {
-			return fmt.Errorf("place notices: %w", err)
-		}
-		s.Bell.Ring()
 		if len(list) < outboxBatch {
 			return nil
 		}
 	}
+}
+
+// PlaceNoticesOf does the same for what is known to be new, and for what came
+// before it.
+func (s *Service) PlaceNoticesOf(ctx context.Context, refs []NoticeRef) error {
+	list, err := s.Feed.UnplacedOf(ctx, refs)
+	if err != nil {
+		return fmt.Errorf("read new notices: %w", err)
+	}
+	return s.place(ctx, list)
+}
+
+func (s *Service) place(ctx context.Context, list []Notice) error {
+	if len(list) == 0 {
+		return nil
+	}
+	if err := s.wake(ctx, list); err != nil {
+		return fmt.Errorf("wake deliveries: %w", err)
+	}
+	if err := s.Feed.Place(ctx, list); err != nil {
+		return fmt.Errorf("place notices: %w", err)
+	}
+	s.Bell.Ring()
+	return nil
 }
 
 // PurgeFeed removes events that are older than 30 days.

@@ -62,24 +62,7 @@ func (s *Service) runJob(ctx context.Context, j Job) error {
 			return fmt.Errorf("begin job %s: %w", j.ID, err)
 		}
 	}
-	err := s.doJob(ctx, begun)
-	switch {
-	case err == nil:
-		err = s.Store.FinishJob(ctx, j.ID)
-	case ctx.Err() != nil:
-		err = s.Store.RetryJob(context.WithoutCancel(ctx), j)
-	default:
-		s.Log.WarnContext(ctx, "job comes again", "job", j.ID, "kind", j.Kind, "room", j.RoomID, "post", j.PostID, "err", err)
-		if !j.media() {
-			begun.Attempts++
-		}
-		begun.DueAt = s.Now().Add(min(time.Second<<min(begun.Attempts, 10), maxJobDelay))
-		err = s.Store.RetryJob(ctx, begun)
-	}
-	if err != nil {
-		return fmt.Errorf("job %s: %w", j.ID, err)
-	}
-	return nil
+	return s.settle(ctx, begun, j.DueAt, s.doJob(ctx, begun))
 }
 
 // media reports whether the job may take long and break what runs it.

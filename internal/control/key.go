@@ -110,16 +110,6 @@ func (s *Service) keyView(ctx context.Context, k broadcast.StreamKey, l broadcas
 
 // UpdateKey changes a key's settings; they count from the next publish on.
 func (s *Service) UpdateKey(ctx context.Context, c Caller, id broadcast.KeyID, p KeyPatch) (KeyView, error) {
-	var v invalid
-	if p.OutputMode.Value != nil {
-		v.mode("outputMode", *p.OutputMode.Value)
-	}
-	if p.TranscodingProfileID.Value != nil {
-		v.profile("transcodingProfileId", *p.TranscodingProfileID.Value)
-	}
-	if err := v.err(); err != nil {
-		return KeyView{}, err
-	}
 	var st broadcast.State
 	err := s.retry(ctx, func() error {
 		var err error
@@ -129,10 +119,16 @@ func (s *Service) UpdateKey(ctx context.Context, c Caller, id broadcast.KeyID, p
 		if err := checkVersion(p.IfVersion, st.Key.Version); err != nil {
 			return err
 		}
+		if err := s.checkKeyPatch(ctx, c, p); err != nil {
+			return err
+		}
+		was := st.Key.TranscodingProfileID
 		set(&st.Key.OutputMode, p.OutputMode)
 		set(&st.Key.TranscodingProfileID, p.TranscodingProfileID)
 		st.Key.ModifiedAt = s.Now()
-		err = s.Store.Commit(ctx, Changes{ID: s.IDs.New("tx"), Keys: []broadcast.StreamKey{st.Key}})
+		err = s.Store.Commit(ctx, Changes{
+			ID: s.IDs.New("tx"), Keys: []broadcast.StreamKey{st.Key}, ProfileUses: moved(was, st.Key.TranscodingProfileID),
+		})
 		return lostUpdate(err, p.IfVersion)
 	})
 	if err != nil {
@@ -140,6 +136,18 @@ func (s *Service) UpdateKey(ctx context.Context, c Caller, id broadcast.KeyID, p
 	}
 	st.Key.Version++
 	return s.keyView(ctx, st.Key, st.Lease)
+}
+
+// checkKeyPatch lists everything that is wrong with it.
+func (s *Service) checkKeyPatch(ctx context.Context, c Caller, p KeyPatch) error {
+	var v invalid
+	if p.OutputMode.Value != nil {
+		v.mode("outputMode", *p.OutputMode.Value)
+	}
+	if err := s.checkProfile(ctx, &v, c, "transcodingProfileId", p.TranscodingProfileID, ProfileLive); err != nil {
+		return err
+	}
+	return v.err()
 }
 
 // ReissueKey gives an INACTIVE key a new string; the old one leads nowhere

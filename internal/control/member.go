@@ -124,6 +124,7 @@ func (s *Service) DeleteMember(ctx context.Context, c Caller, appUserID string, 
 			key := out.Key
 			ch.Keys, ch.DeleteKeys = nil, []broadcast.StreamKey{key}
 			ch.DeleteMembers = []Member{m}
+			ch.ProfileUses = moved(key.TranscodingProfileID, "")
 		},
 	})
 	return err

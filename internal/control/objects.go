@@ -31,7 +31,25 @@ type PutOptions struct {
 	IfMatch string
 	// IfNoneMatch makes the Put fail with ErrConflict when the object exists.
 	IfNoneMatch bool
+	Durability  Durability
 }
+
+// Durability says what a power cut of the machine may take from an object
+// whose Put was acknowledged. The end of the process takes nothing, whatever
+// it is; and a store over several machines, as S3, keeps everything.
+type Durability int
+
+// The durabilities, from the strongest to the cheapest.
+const (
+	// Durable: nothing, and nothing of what was acknowledged before it.
+	Durable Durability = iota
+	// Whole: for about a second a power cut may bring back an earlier version,
+	// or none; never a part.
+	Whole
+	// Fleeting: for about a second a power cut may take the object or cut it
+	// short. Who writes it can tell so and do without (RepairShow).
+	Fleeting
+)
 
 // ObjectInfo is what a store says of an object.
 type ObjectInfo struct {
@@ -45,7 +63,8 @@ type ObjectInfo struct {
 
 // Objects is the bucket: S3 or a directory. Safe for concurrent use. A key is
 // relative, /-separated, without "." and ".." elements. A reader sees an
-// object whole or not at all, and an acknowledged Put survives a crash.
+// object whole or not at all, and an acknowledged Put survives a crash, as far
+// as its Durability says also that of the machine.
 type Objects interface {
 	// Put writes the pieces of body one after the other as one object and
 	// answers its ETag, a hash of the content. It keeps no piece.

@@ -33,7 +33,8 @@ type OnceRecord struct {
 type Idempotency interface {
 	// Once answers the record, expired or not, or ErrNotFound. The read is consistent.
 	Once(ctx context.Context, id string) (OnceRecord, error)
-	// PurgeOnce removes at most limit records that expired before now and says how many.
+	// PurgeOnce removes at most limit records that expired before now and says
+	// how many. A store that forgets them by itself answers 0.
 	PurgeOnce(ctx context.Context, now time.Time, limit int) (int, error)
 }
 
@@ -149,7 +150,8 @@ func (c Changes) onlyJournal() bool { return len(c.Journal) > 0 && len(c.Notices
 func (c Changes) still() bool {
 	return len(c.Apps)+len(c.APIKeys)+len(c.Members)+len(c.Keys)+len(c.Rooms)+len(c.Posts)+len(c.Leases)+
 		len(c.Strings)+len(c.Jobs)+len(c.DeleteMembers)+len(c.DeleteKeys)+len(c.DeleteRooms)+len(c.DeletePosts)+
-		len(c.Endpoints)+len(c.DeleteEndpoints) == 0
+		len(c.Endpoints)+len(c.DeleteEndpoints)+len(c.Profiles)+len(c.DeleteProfiles)+
+		len(c.DeleteAPIKeys)+len(c.DeleteApps) == 0
 }
 
 // made is the id of what c makes for its caller; "" = nothing new.
@@ -177,6 +179,11 @@ func (c Changes) made() string {
 	for _, e := range c.Endpoints {
 		if e.Version == 0 {
 			return e.ID
+		}
+	}
+	for _, p := range c.Profiles {
+		if p.Version == 0 {
+			return string(p.ID)
 		}
 	}
 	return ""

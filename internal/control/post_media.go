@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ type ProcessTask struct {
 	PostID  broadcast.PostID
 	Folder  string
 	Sources []broadcast.PostFile
-	Profile broadcast.ProfileID
+	Profile TranscodingProfile // of type VIDEO
 }
 
 // Processed is what a ProcessTask made.
@@ -146,7 +147,11 @@ func (s *Service) transcode(ctx context.Context, j Job) error {
 	if s.Transcoder == nil || !s.Transcoder.CanEncode() {
 		return s.failPost(ctx, post.ID, broadcast.OnProcessFailed, "ENCODER_MISSING", "ffmpeg or one of its encoders is missing")
 	}
-	task := ProcessTask{PostID: post.ID, Folder: postFolder(post.ID), Sources: post.Sources, Profile: post.TranscodingProfileID}
+	profile, err := ResolveProfile(ctx, s.Store, cmp.Or(post.TranscodingProfileID, VODProfile), post.TranscodingProfileRevision)
+	if err != nil {
+		return fmt.Errorf("profile of post %s: %w", post.ID, err)
+	}
+	task := ProcessTask{PostID: post.ID, Folder: postFolder(post.ID), Sources: post.Sources, Profile: profile}
 	done, err := s.Transcoder.Process(ctx, task, s.progress(ctx, post.ID))
 	if err != nil {
 		return s.mediaFailed(ctx, j, broadcast.OnProcessFailed, CodeProcessingFailed, err)

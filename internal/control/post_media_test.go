@@ -6,8 +6,11 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/ladder"
 	"github.com/roomcast/roomcast/internal/manifest"
 )
 
@@ -25,6 +28,7 @@ type factory struct {
 	forgotten      []broadcast.PostID
 	beforeProcess  func()
 	reportProgress []int
+	profiles       []control.TranscodingProfile // of the processes
 }
 
 func (f *factory) CanRemux() bool             { return !f.noRemux }
@@ -53,6 +57,7 @@ func (f *factory) Source(ctx context.Context, t control.SourceTask) ([]broadcast
 
 func (f *factory) Process(ctx context.Context, t control.ProcessTask, progress func(int)) (control.Processed, error) {
 	f.processes++
+	f.profiles = append(f.profiles, t.Profile)
 	if f.beforeProcess != nil {
 		f.beforeProcess()
 	}
@@ -89,6 +94,51 @@ func (r *recorded) is(post broadcast.PostState, room broadcast.RoomState, vod br
 		r.Fatalf("%d posts, %+v, room %s %s; want %s, %s, %s", len(posts), posts[0].Post, stored.State, stored.VODState, post, room, vod)
 	}
 	return posts[0].Post
+}
+
+// The revision that was the newest when the recording became playable is the
+// one that it is made with, at every attempt, even when the profile is gone.
+func TestARecordingStaysWithItsProfilesRevision(t *testing.T) {
+	r, f := withFactory(t)
+	ctx := t.Context()
+	p, err := r.CreateProfile(ctx, r.caller, control.ProfileInput{Type: control.ProfileVideo, Name: "one", Content: control.ProfileContent{
+		SegmentSeconds: 4, VideoStreams: []control.VideoStream{{Name: "a", WidthPixels: 640, HeightPixels: 360, BitrateBPS: 500_000}},
+	}})
+	r.no(err)
+	id, other := p.ID, control.VODProfile
+	_, err = r.UpdateApp(ctx, r.caller, control.AppPatch{VODTranscodingProfileID: control.Field[broadcast.ProfileID]{Set: true, Value: &id}})
+	r.no(err)
+	f.processErr = errors.New("not yet")
+	f.beforeProcess = func() {
+		f.processErr, f.beforeProcess = nil, nil
+		name, seconds := "two", 6
+		_, err := r.UpdateProfile(ctx, r.caller, id, control.ProfilePatch{
+			Name: control.Field[string]{Set: true, Value: &name}, SegmentSeconds: control.Field[int]{Set: true, Value: &seconds},
+		})
+		r.no(err)
+		_, err = r.UpdateApp(ctx, r.caller, control.AppPatch{VODTranscodingProfileID: control.Field[broadcast.ProfileID]{Set: true, Value: &other}})
+		r.no(err)
+		r.no(r.DeleteProfile(ctx, r.caller, id))
+		f.processErr = errors.New("not yet")
+		f.beforeProcess = func() { f.processErr = nil }
+	}
+	r.settleFor(100)
+	post := r.is(broadcast.PostProcessed, broadcast.RoomArchived, broadcast.VODArchived)
+	if post.TranscodingProfileID != id || post.TranscodingProfileRevision != 1 || len(f.profiles) != 2 {
+		t.Errorf("made with %s revision %d in %d attempts", post.TranscodingProfileID, post.TranscodingProfileRevision, len(f.profiles))
+	}
+	for _, got := range f.profiles {
+		if steps := got.Content.Ladder().Steps; got.Version != 1 || got.Content.SegmentSeconds != 4 || len(steps) != 1 || steps[0].ShortPixels != 360 {
+			t.Errorf("made with %+v", got)
+		}
+	}
+}
+
+func TestTheShippedProfileOfRecordingsIsTheirLadder(t *testing.T) {
+	p, ok := control.ShippedProfile(control.VODProfile)
+	if d := cmp.Diff(ladder.VODDefault(), p.Content.Ladder()); !ok || d != "" {
+		t.Error(d)
+	}
 }
 
 func TestARecordingIsProcessedAndItsRoomArchived(t *testing.T) {

@@ -27,9 +27,12 @@ type App struct {
 type APIKey struct {
 	ID         string // what the caller sends as the Basic user name
 	AppID      broadcast.AppID
+	Name       string // for people; may be empty
 	SecretHash broadcast.Hash
 	CreatedAt  time.Time
-	RevokedAt  *time.Time
+	// LastUsedAt is up to a minute old; nil = never used.
+	LastUsedAt *time.Time
+	RevokedAt  *time.Time // nil = it is valid
 	Version    uint64
 }
 
@@ -136,6 +139,8 @@ type Job struct {
 	// Attempts counts the failures so far; DueAt is when it is tried next.
 	Attempts int
 	DueAt    time.Time
+	// Launches counts the processes that were started for it.
+	Launches int `json:",omitempty"`
 }
 
 // KeyString is a stream key string and where it points. The string lies in a

@@ -39,11 +39,20 @@ type Options struct {
 	URLs    URLs
 	// Transcoder makes files of recordings; nil = recordings stay as they are.
 	Transcoder Transcoder
+	// Launcher starts processes for the jobs that need a Transcoder; nil = this
+	// process does them.
+	Launcher Launcher
+	// Deliveries and Work wake whoever delivers and does jobs; nil = they look
+	// by themselves.
+	Deliveries, Work Waker
 	// Idempotency remembers calls; nil = calls with an Idempotency-Key are ErrUnavailable.
 	Idempotency Idempotency
 	// Feed and Webhooks are the way to customers; nil = they are ErrUnavailable.
 	Feed     Feed
 	Webhooks Webhooks
+	// DeadEvents is the queue of state events; nil = its dead letters are
+	// ErrUnavailable.
+	DeadEvents DeadEvents
 	// Bell rings when there are new events; nil = readers look each second.
 	Bell *Bell
 	// MaxWait caps how long a reader of events may wait; 0 = not at all.
@@ -74,6 +83,9 @@ func New(o Options) *Service {
 	}
 	if o.Webhooks == nil {
 		o.Webhooks = nobody{}
+	}
+	if o.Deliveries != nil {
+		o.Webhooks = wakingWebhooks{o.Webhooks, o.Deliveries, o.Now}
 	}
 	if o.Idempotency != nil {
 		o.Store = onceStore{o.Store, o.Idempotency, o.Now}

@@ -39,6 +39,14 @@ type Changes struct {
 	// Endpoints are webhook endpoints; deleting one leaves its cursors.
 	Endpoints       []Endpoint
 	DeleteEndpoints []Endpoint
+	// Profiles are written with their next revision, which is kept for good.
+	Profiles []TranscodingProfile
+	// DeleteProfiles needs, beside the version, that nothing names them.
+	DeleteProfiles []TranscodingProfile
+	DeleteAPIKeys  []APIKey
+	// DeleteApps removes apps that have nothing left.
+	DeleteApps  []App
+	ProfileUses []UseOfProfile
 }
 
 // LeaseWrite replaces a lease where its stored epoch is still IfEpoch. A
@@ -93,6 +101,8 @@ type Store interface {
 	App(ctx context.Context, id broadcast.AppID) (App, error)
 	Apps(ctx context.Context, p Page) (List[App], error)
 	APIKey(ctx context.Context, id string) (APIKey, error)
+	// APIKeys lists an app's, by id, revoked ones as well.
+	APIKeys(ctx context.Context, app broadcast.AppID, p Page) (List[APIKey], error)
 	Member(ctx context.Context, id broadcast.MemberID) (Member, error)
 	MemberByUser(ctx context.Context, app broadcast.AppID, appUserID string) (Member, error)
 	Members(ctx context.Context, app broadcast.AppID, p Page) (List[Member], error)
@@ -109,6 +119,9 @@ type Store interface {
 	// Journal is ordered by Version, then ID, and ascends unless the page says
 	// otherwise by Ascending = false.
 	Journal(ctx context.Context, aggregate string, p Page) (List[JournalEntry], error)
+	ProfileReader
+	// Profiles lists an app's own profiles, by id; Uses may be 0.
+	Profiles(ctx context.Context, app broadcast.AppID, p Page) (List[TranscodingProfile], error)
 	Commit(ctx context.Context, c Changes) error
 
 	// HeldLeases answers leases that somebody holds or whose (epoch, seq) is
@@ -119,9 +132,15 @@ type Store interface {
 	LiveRooms(ctx context.Context, p Page) (List[broadcast.VideoRoom], error)
 	// DueJobs answers jobs that are due at now, oldest first.
 	DueJobs(ctx context.Context, now time.Time, limit int) ([]Job, error)
+	// Job answers one job, due or not.
+	Job(ctx context.Context, id string) (Job, error)
 	// FinishJob removes a job; RetryJob stores its new Attempts and DueAt.
 	FinishJob(ctx context.Context, id string) error
 	RetryJob(ctx context.Context, j Job) error
+	// ClaimJob is RetryJob where the job is still due at was; else, and where
+	// it is gone, ErrConflict. So one of many takes a job, and holds it by a
+	// DueAt in the future.
+	ClaimJob(ctx context.Context, was time.Time, j Job) error
 }
 
 // Publisher is what a worker must know to admit a publish.

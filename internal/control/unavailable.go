@@ -20,7 +20,10 @@ var (
 func (nobody) err() error { return fmt.Errorf("no events in this installation: %w", ErrUnavailable) }
 
 func (n nobody) Unplaced(context.Context, int) ([]Notice, error) { return nil, n.err() }
-func (n nobody) Place(context.Context, []Notice) error           { return n.err() }
+
+// UnplacedOf implements Feed.
+func (n nobody) UnplacedOf(context.Context, []NoticeRef) ([]Notice, error) { return nil, n.err() }
+func (n nobody) Place(context.Context, []Notice) error                     { return n.err() }
 func (n nobody) Feed(context.Context, FeedFilter, uint64, int) ([]FeedEvent, error) {
 	return nil, n.err()
 }

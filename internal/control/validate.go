@@ -87,12 +87,6 @@ func (v *invalid) mode(field string, m broadcast.Mode) {
 	}
 }
 
-func (v *invalid) profile(field string, id broadcast.ProfileID) {
-	if id != PassthroughProfile {
-		v.add(broadcast.CodeProfileNotFound, field, "there is no such transcoding profile")
-	}
-}
-
 func (v *invalid) accessLevel(s string) {
 	if s != "" && s != "PUBLIC" {
 		v.add(broadcast.CodeInvalidField, "accessLevel", "must be PUBLIC")

@@ -19,6 +19,8 @@ const (
 	// holds up nobody but itself.
 	perEndpoint = 4
 	inAll       = 64
+	// callReserve is what one more delivery may take.
+	callReserve = 15 * time.Second
 	// disableAfter is how long an endpoint may fail without one success.
 	disableAfter = 3 * 24 * time.Hour
 )
@@ -221,6 +223,9 @@ func (s *Service) Deliver(ctx context.Context, sender Sender, c Cursor) error {
 			return err
 		}
 		c = claimed
+		if end, ok := ctx.Deadline(); ok && end.Sub(s.Now()) < callReserve {
+			return s.Webhooks.Wake(ctx, []Cursor{c}) // another goes on
+		}
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/roomcast/roomcast/internal/apiclient"
+	"github.com/roomcast/roomcast/client"
 )
 
 // roomcast runs the program to its end.
@@ -70,18 +70,18 @@ func TestWhatCannotStartSaysWhyInOneLine(t *testing.T) {
 
 func TestAnOperatorMakesAnAppAndRotatesItsKey(t *testing.T) {
 	m := newMachine(t)
-	made := func(args ...string) *apiclient.Client {
+	made := func(args ...string) *client.Client {
 		out, code := roomcast(t, append(args, "--data", m.dir, "--http", m.http, "--json")...)
 		var c struct{ AppID, APIKey, APISecret string }
 		if err := json.Unmarshal([]byte(out), &c); err != nil || code != 0 || c.AppID == "" {
 			t.Fatalf("%v: exit %d: %s", args, code, out)
 		}
-		client := &apiclient.Client{Base: "http://" + m.http, User: c.APIKey, Secret: c.APISecret}
+		api := m.client(client.BasicAuth(c.APIKey, c.APISecret))
 		var app struct{ ID, Name string }
-		if err := client.Do(t.Context(), http.MethodGet, "/v2/apps/me", nil, &app); err != nil || app.ID != c.AppID || app.Name != "acme" {
+		if err := api.Do(t.Context(), http.MethodGet, "/v2/apps/me", nil, &app); err != nil || app.ID != c.AppID || app.Name != "acme" {
 			t.Fatalf("%+v, %v", app, err)
 		}
-		return client
+		return api
 	}
 	first := made("admin", "create-app", "--name", "acme")
 	var app struct{ ID string }
@@ -89,6 +89,63 @@ func TestAnOperatorMakesAnAppAndRotatesItsKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	made("admin", "rotate-api-key", "--app", app.ID)
+}
+
+// A room of one app, seen by an operator in every list, as a table and as JSON.
+func TestAnOperatorReadsListsJournalsAndEvents(t *testing.T) {
+	m := newMachine(t)
+	m.member("erin")
+	var room struct{ ID string }
+	m.call(http.MethodPost, "/v2/apps/me/video-rooms", map[string]string{
+		"type": "BROADCAST_RTMP", "appUserId": "erin", "scheduledAt": "2030-01-01T00:00:00Z", "title": "two\nlines",
+	}, &room)
+	m.call(http.MethodPost, "/v2/apps/me/video-rooms/"+room.ID+"/cancel", nil, nil)
+	var app struct{ ID string }
+	m.call(http.MethodGet, "/v2/apps/me", nil, &app)
+	for _, c := range []struct {
+		args string
+		says []string
+	}{
+		{"apps", []string{app.ID, "default"}},
+		{"keys --state INACTIVE", []string{"erin", "INACTIVE", app.ID}},
+		{"rooms --state CANCELLED --limit 1", []string{room.ID, "CANCELLED", "erin"}},
+		{"journal " + room.ID, []string{"create", "SCHEDULED", "cancel", "api_key"}},
+		{"events " + app.ID, []string{"video_room.created", "video_room.cancelled", room.ID}},
+	} {
+		args := append(strings.Fields("admin "+c.args), "--data", m.dir, "--http", m.http)
+		plain, code := roomcast(t, args...)
+		asJSON, code2 := roomcast(t, append(args, "--json")...)
+		var items []map[string]any
+		if err := json.Unmarshal([]byte(asJSON), &items); err != nil || code+code2 != 0 || len(items) == 0 {
+			t.Fatalf("%s: %v\n%s\n%s", c.args, err, plain, asJSON)
+		}
+		if lines := strings.Count(plain, "\n"); lines != len(items)+1 {
+			t.Errorf("%s: %d lines for %d items:\n%s", c.args, lines, len(items), plain)
+		}
+		for _, s := range c.says {
+			if !strings.Contains(plain, s) || !strings.Contains(asJSON, s) {
+				t.Errorf("%s: %q is missing\n%s\n%s", c.args, s, plain, asJSON)
+			}
+		}
+	}
+	if out, code := roomcast(t, "admin", "journal", "room_none", "--data", m.dir, "--http", m.http); code != 1 || !strings.Contains(out, "VIDEO_ROOM_NOT_FOUND") {
+		t.Errorf("no such room: exit %d, %s", code, out)
+	}
+}
+
+func TestTheShellCompletesCommandsAndFlags(t *testing.T) {
+	for line, want := range map[string]string{"roomcast admin jo": "journal", "roomcast admin rooms --sta": "--state"} {
+		cmd := exec.CommandContext(t.Context(), binary)
+		cmd.Env = append(os.Environ(), "COMP_LINE="+line)
+		if out, err := cmd.Output(); err != nil || strings.TrimSpace(string(out)) != want {
+			t.Errorf("%q is completed to %q, %v", line, out, err)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), binary, "completion")
+	cmd.Env = append(os.Environ(), "SHELL=/bin/bash")
+	if out, err := cmd.Output(); err != nil || !strings.Contains(string(out), "complete -C") {
+		t.Errorf("completion prints %q, %v", out, err)
+	}
 }
 
 func TestTheCredentialsAreReadableByTheirOwnerOnlyAndStay(t *testing.T) {
@@ -111,7 +168,7 @@ func TestTheCredentialsAreReadableByTheirOwnerOnlyAndStay(t *testing.T) {
 	if err != nil || string(after) != string(before) {
 		t.Fatalf("the credentials changed: %v", err)
 	}
-	member := &apiclient.Client{Base: "http://" + m.http, Token: login.Token}
+	member := m.client(client.BearerToken(login.Token))
 	if err := member.Do(t.Context(), http.MethodGet, "/v2/members/me", nil, nil); err != nil {
 		t.Fatalf("a member token does not outlive a restart: %v", err)
 	}
@@ -124,8 +181,9 @@ func TestNoSecretIsInTheLog(t *testing.T) {
 	m := newMachine(t)
 	key := m.member("erin")
 	m.call(http.MethodGet, "/v2/apps/me/stream-keys/"+key.ID, nil, nil)
+	c := m.credentials()
 	for name, secret := range map[string]string{
-		"api secret": m.api.Secret, "operator token": m.operator.Token, "stream key": key.StreamKey,
+		"api secret": c.APISecret, "operator token": c.OperatorToken, "stream key": key.StreamKey,
 	} {
 		if strings.Contains(m.out.String(), secret) {
 			t.Errorf("the %s is in the log", name)

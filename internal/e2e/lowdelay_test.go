@@ -24,7 +24,7 @@ func TestALowDelayShow(t *testing.T) {
 	if p == nil || p.RTMPURL == nil || p.HTTPFLVURL == nil || p.HLSURL != nil || p.DASHURL != nil {
 		t.Fatalf("after start: %+v", p)
 	}
-	mediatest.DecodeStrict(t, *p.RTMPURL, "-t", "2")
+	mediatest.DecodeStrict(t, *p.RTMPURL, "-t", "7") // longer than any deadline of its opening
 	mediatest.DecodeStrict(t, *p.HTTPFLVURL, "-t", "2")
 
 	b, err := browser.Launch(context.Background())

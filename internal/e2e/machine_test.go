@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -18,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/roomcast/roomcast/internal/apiclient"
+	"github.com/roomcast/roomcast/client"
 )
 
 // binary is the program under test, built once by TestMain.
@@ -70,14 +69,19 @@ type machine struct {
 	cmd        *exec.Cmd
 	exited     chan error
 	out        output
-	api        *apiclient.Client // with the first app's credentials
-	operator   *apiclient.Client
+	api        *client.Client // with the first app's credentials
+	operator   *client.Client
 	startedIn  time.Duration
 }
 
 func newMachine(t testing.TB, env ...string) *machine {
 	t.Helper()
-	m := &machine{t: t, env: env, dir: filepath.Join(t.TempDir(), "data"), http: freeAddress(t), rtmp: freeAddress(t)}
+	return newMachineOn(t, freeAddress(t), freeAddress(t), env...)
+}
+
+func newMachineOn(t testing.TB, web, rtmp string, env ...string) *machine {
+	t.Helper()
+	m := &machine{t: t, env: env, dir: filepath.Join(t.TempDir(), "data"), http: web, rtmp: rtmp}
 	m.start()
 	t.Cleanup(func() {
 		m.kill()
@@ -85,17 +89,20 @@ func newMachine(t testing.TB, env ...string) *machine {
 			t.Logf("roomcast said:\n%s", m.out.String())
 		}
 	})
-	b, err := os.ReadFile(filepath.Join(m.dir, "credentials.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var c struct{ OperatorToken, APIKey, APISecret string }
-	if err := json.Unmarshal(b, &c); err != nil {
-		t.Fatal(err)
-	}
-	m.api = &apiclient.Client{Base: "http://" + m.http, User: c.APIKey, Secret: c.APISecret}
-	m.operator = &apiclient.Client{Base: "http://" + m.http, Token: c.OperatorToken}
+	c := m.credentials()
+	m.api = m.client(client.BasicAuth(c.APIKey, c.APISecret))
+	m.operator = m.client(client.BearerToken(c.OperatorToken))
 	return m
+}
+
+// client calls the API once per call: these tests want to see every answer.
+func (m *machine) client(auth client.Auth) *client.Client {
+	m.t.Helper()
+	api, err := client.New(client.Options{URL: "http://" + m.http, Auth: auth, Tries: 1})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return api
 }
 
 func freeAddress(t testing.TB) string {
@@ -156,6 +163,21 @@ func (m *machine) stop() time.Duration {
 	return time.Since(begin)
 }
 
+type credentials struct{ OperatorToken, AppID, APIKey, APISecret string }
+
+// credentials are those of the first start.
+func (m *machine) credentials() (c credentials) {
+	m.t.Helper()
+	b, err := os.ReadFile(filepath.Join(m.dir, "credentials.json"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &c); err != nil {
+		m.t.Fatal(err)
+	}
+	return c
+}
+
 // call is one API call that must succeed; out may be nil.
 func (m *machine) call(method, path string, in, out any) {
 	m.t.Helper()
@@ -169,9 +191,7 @@ func (m *machine) call(method, path string, in, out any) {
 // refused is one API call that must be refused with the code.
 func (m *machine) refused(code, method, path string, in any) {
 	m.t.Helper()
-	err := m.api.Do(context.Background(), method, path, in, nil)
-	var p *apiclient.Problem
-	if !errors.As(err, &p) || p.ErrorCode != code {
+	if err := m.api.Do(context.Background(), method, path, in, nil); !client.HasCode(err, code) {
 		m.t.Fatalf("got %v, want %s", err, code)
 	}
 }

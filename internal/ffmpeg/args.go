@@ -12,7 +12,9 @@ import (
 func Remux(n int, out string) []string {
 	args := []string{"-copyts"}
 	for i := range n {
-		args = append(args, "-f", "mp4", "-i", "pipe:"+strconv.Itoa(3+i))
+		// ffmpeg sleeps 10 ms whenever a pipe's queue, by default 8 packets, is
+		// empty: 43,000 packets of ten minutes would take half a minute.
+		args = append(args, "-thread_queue_size", "1024", "-f", "mp4", "-i", "pipe:"+strconv.Itoa(3+i))
 	}
 	for i := range n {
 		args = append(args, "-map", strconv.Itoa(i)+":0")
@@ -22,21 +24,44 @@ func Remux(n int, out string) []string {
 }
 
 // Encode makes one video rendition, without audio: key frames every
-// gopSeconds, at the same times in every rendition.
-func Encode(in string, r ladder.Rendition, gopSeconds int, out string) []string {
+// gopSeconds, at the same times in every rendition. Every picture comes out
+// once, at its own time; only of a source that is faster than the rendition
+// may be some are left out.
+func Encode(in string, r ladder.Rendition, sourceFPS float64, gopSeconds int, out string) []string {
+	filter := fmt.Sprintf("scale=%d:%d:flags=bicubic,setsar=1,format=yuv420p", r.WidthPixels, r.HeightPixels)
+	if r.FrameRate > 0 && sourceFPS > r.FrameRate {
+		filter += ",fps=" + strconv.FormatFloat(r.FrameRate, 'f', -1, 64)
+	}
 	rate := strconv.FormatInt(r.BitrateBPS, 10)
 	args := []string{
 		"-i", in, "-map", "0:v:0", "-an", "-sn", "-dn",
-		"-vf", fmt.Sprintf("scale=%d:%d:flags=bicubic,setsar=1,format=yuv420p", r.WidthPixels, r.HeightPixels),
+		"-vf", filter, "-fps_mode", "passthrough", "-enc_time_base", "-1",
 		"-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high",
 		"-b:v", rate, "-maxrate", strconv.FormatInt(r.BitrateBPS*3/2, 10), "-bufsize", strconv.FormatInt(r.BitrateBPS*2, 10),
 		"-force_key_frames", fmt.Sprintf("expr:gte(t,n_forced*%d)", gopSeconds), "-sc_threshold", "0", "-x264-params", "open-gop=0",
 	}
-	if r.FrameRate > 0 {
-		args = append(args, "-fpsmax", strconv.FormatFloat(r.FrameRate, 'f', -1, 64))
-	}
 	return append(args, "-movflags", "+faststart", "-f", "mp4", out)
 }
+
+// Live makes video renditions of a stream of fragments on pipe:3, in FLV on
+// pipe:4, pipe:5, …: picture by picture, at the source's own times, with a key
+// frame wherever the source has one and nowhere else.
+func Live(renditions []ladder.Rendition) []string {
+	args := []string{"-fpsprobesize", "0", "-analyzeduration", "0", "-threads", "1", "-copyts", "-f", "mp4", "-i", "pipe:3"}
+	for i, r := range renditions {
+		args = append(args,
+			"-map", "0:v:0", "-vf", fmt.Sprintf("scale=%d:%d:flags=bicubic,setsar=1,format=yuv420p", r.WidthPixels, r.HeightPixels),
+			"-fps_mode", "passthrough", "-enc_time_base", "-1",
+			"-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-profile:v", "high", "-bf", "0",
+			"-b:v", strconv.FormatInt(r.BitrateBPS, 10), "-maxrate", strconv.FormatInt(LivePeakBPS(r), 10), "-bufsize", strconv.FormatInt(r.BitrateBPS*3/2, 10),
+			"-force_key_frames", "source", "-g", "100000", "-sc_threshold", "0", "-x264-params", "open-gop=0",
+			"-flush_packets", "1", "-f", "flv", "pipe:"+strconv.Itoa(4+i))
+	}
+	return args
+}
+
+// LivePeakBPS is the most that Live lets a rendition have.
+func LivePeakBPS(r ladder.Rendition) int64 { return r.BitrateBPS * 5 / 4 }
 
 // EncodeAudio makes the audio rendition.
 func EncodeAudio(in string, bitrateBPS int64, out string) []string {
@@ -55,15 +80,12 @@ func Join(files []string, out string) []string {
 // CMAF segments with HLS playlists and an MPD in the current folder of out:
 // master.m3u8, media_0.m3u8 …, manifest.mpd.
 func Package(files []string, videos, segmentSeconds int, out string) []string {
-	sets := ""
-	if videos > 0 {
+	sets := "id=0,streams=v id=1,streams=a" // the ids count from 0
+	switch videos {
+	case 0:
+		sets = "id=0,streams=a"
+	case len(files):
 		sets = "id=0,streams=v"
-	}
-	if len(files) > videos {
-		if sets != "" {
-			sets += " "
-		}
-		sets += "id=1,streams=a"
 	}
 	return append(inputs(files), "-c", "copy", "-f", "dash", "-dash_segment_type", "mp4", "-seg_duration", strconv.Itoa(segmentSeconds),
 		"-use_template", "1", "-use_timeline", "1", "-adaptation_sets", sets, "-hls_playlist", "1",

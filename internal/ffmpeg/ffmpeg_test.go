@@ -27,7 +27,9 @@ func TestArguments(t *testing.T) {
 		args []string
 	}{
 		{"remux", Remux(2, "out.mp4")},
-		{"encode", Encode("in.mp4", r, 4, "out.mp4")},
+		{"live", Live([]ladder.Rendition{r, {Name: "360p", WidthPixels: 640, HeightPixels: 360, BitrateBPS: 800_000}})},
+		{"encode", Encode("in.mp4", r, 29.97, 4, "out.mp4")},
+		{"encode a faster source", Encode("in.mp4", r, 59.94, 4, "out.mp4")},
 		{"audio", EncodeAudio("in.mp4", 128_000, "out.mp4")},
 		{"join", Join([]string{"v.mp4", "a.mp4"}, "out.mp4")},
 		{"package", Package([]string{"v.mp4", "w.mp4", "a.mp4"}, 2, 4, "out/manifest.mpd")},
@@ -60,7 +62,7 @@ func TestProgressRisesToTheEnd(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out.mp4")
 	var seen []time.Duration
 	r := ladder.Rendition{WidthPixels: 160, HeightPixels: 90, FrameRate: 25, BitrateBPS: 200_000}
-	if err := New(t.Context()).Run(t.Context(), Encode(src, r, 2, out), nil, func(d time.Duration) { seen = append(seen, d) }); err != nil {
+	if err := New(t.Context()).Run(t.Context(), Encode(src, r, 25, 2, out), nil, func(d time.Duration) { seen = append(seen, d) }); err != nil {
 		t.Fatal(err)
 	}
 	if len(seen) == 0 || seen[len(seen)-1] < 5*time.Second || seen[len(seen)-1] > 7*time.Second {

@@ -29,13 +29,19 @@ type Tool struct {
 	Nice int
 }
 
+// The priorities of children (nice(1)): live goes first.
+const (
+	liveNice = 5
+	jobNice  = 10
+)
+
 // needed are the encoders that renditions and pictures take.
 func needed() []string { return []string{"libx264", "aac", "mjpeg", "libwebp"} }
 
 // New looks for ffmpeg and ffprobe in the PATH. Without them it answers a Tool
 // that can do nothing, and Missing says what is not there.
 func New(ctx context.Context) *Tool {
-	t := &Tool{Nice: 10}
+	t := &Tool{Nice: jobNice}
 	var err error
 	if t.ffmpeg, err = exec.LookPath("ffmpeg"); err != nil {
 		t.ffmpeg = ""
@@ -61,6 +67,17 @@ func New(ctx context.Context) *Tool {
 
 // CanRemux reports whether files can be made without encoding.
 func (t *Tool) CanRemux() bool { return t.ffmpeg != "" && t.ffprobe != "" }
+
+// Live answers the tool for live renditions: between the rest of the system
+// and what is not live; nil where they cannot be made.
+func (t *Tool) Live() *Tool {
+	if t.ffmpeg == "" || !slices.Contains(t.encoders, "libx264") {
+		return nil
+	}
+	live := *t
+	live.Nice = liveNice
+	return &live
+}
 
 // Missing lists what encoding needs and is not there.
 func (t *Tool) Missing() (list []string) {

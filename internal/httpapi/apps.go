@@ -14,12 +14,12 @@ type Guarded struct {
 }
 
 type appPatch struct {
-	Name                        opt[string]  `json:"name" required:"false" minLength:"1" maxLength:"128" example:"Acme Live"`
-	DefaultOutputMode           opt[string]  `json:"defaultOutputMode" required:"false" enum:"RTMP,CMAF,RTMP_CMAF" doc:"null = CMAF"`
-	DefaultTranscodingProfileID opt[string]  `json:"defaultTranscodingProfileId" required:"false" maxLength:"128"`
-	VODTranscodingProfileID     opt[string]  `json:"vodTranscodingProfileId" required:"false" maxLength:"128"`
-	ReconnectWindowSeconds      opt[seconds] `json:"reconnectWindowSeconds" required:"false" minimum:"1" maximum:"2592000" doc:"null = no limit" example:"120"`
-	MaxLiveSeconds              opt[seconds] `json:"maxLiveSeconds" required:"false" minimum:"1" maximum:"2592000" doc:"null = no limit" example:"43200"`
+	Name                        opt[string] `json:"name" required:"false" minLength:"1" maxLength:"128" example:"Acme Live"`
+	DefaultOutputMode           opt[string] `json:"defaultOutputMode" required:"false" enum:"RTMP,CMAF,RTMP_CMAF" doc:"null = CMAF"`
+	DefaultTranscodingProfileID opt[string] `json:"defaultTranscodingProfileId" required:"false" maxLength:"128"`
+	VODTranscodingProfileID     opt[string] `json:"vodTranscodingProfileId" required:"false" maxLength:"128"`
+	ReconnectWindowSeconds      opt[whole]  `json:"reconnectWindowSeconds" required:"false" minimum:"1" maximum:"2592000" doc:"null = no limit" example:"120"`
+	MaxLiveSeconds              opt[whole]  `json:"maxLiveSeconds" required:"false" minimum:"1" maximum:"2592000" doc:"null = no limit" example:"43200"`
 }
 
 func (p appPatch) of(ifMatch string) control.AppPatch {
@@ -36,7 +36,7 @@ func (p appPatch) of(ifMatch string) control.AppPatch {
 
 func asMode(s string) broadcast.Mode         { return broadcast.Mode(s) }
 func asProfile(s string) broadcast.ProfileID { return broadcast.ProfileID(s) }
-func asInt(s seconds) int                    { return int(s) }
+func asInt(s whole) int                      { return int(s) }
 
 func oneApp(v control.App, err error) (*one[app], error) {
 	return &one[app]{etag(v.Version), appOf(v)}, err

@@ -98,17 +98,32 @@ func masked(err, wrong error) error {
 	return err
 }
 
+// isWrong reports whether the credential was refused, and not an outage.
+func isWrong(err error) bool {
+	var refusal *broadcast.Refusal
+	return errors.As(err, &refusal)
+}
+
 type callerKey struct{}
 
 // authenticate admits callers of one side to the operations behind it.
 func (a *api) authenticate(want side) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
+		if p := a.stopped(w, r); p != nil {
+			p.write(w, r)
+			return
+		}
 		got, caller, err := a.auth.identify(r)
+		state := stateOf(r.Context())
+		state.app, state.member = caller.AppID, caller.MemberID
+		if p := a.limited(w, r, got, caller.AppID, isWrong(err)); p != nil {
+			p.write(w, r)
+			return
+		}
 		if err == nil && got != want {
 			err = newProblem(codeForbidden, "this credential is for another API: "+got.prefix())
 		}
-		state := stateOf(r.Context())
 		if err != nil {
 			p, internal := problemOf(err)
 			state.cause = internal
@@ -119,7 +134,6 @@ func (a *api) authenticate(want side) func(huma.Context, func(huma.Context)) {
 			return
 		}
 		caller.Actor.RequestID = state.id
-		state.app, state.member = caller.AppID, caller.MemberID
 		next(huma.WithValue(ctx, callerKey{}, caller))
 	}
 }

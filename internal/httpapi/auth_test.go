@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"log/slog"
@@ -61,7 +62,7 @@ func TestTwoCredentialsAreNone(t *testing.T) {
 
 func TestWithoutAnOperatorTokenNobodyIsTheOperator(t *testing.T) {
 	w := newWorld(t)
-	h, err := New(Options{Service: w.service, TokenKey: make([]byte, 32), Now: w.clock, IDs: func() string { return "r" }, Log: slog.New(slog.DiscardHandler)})
+	h, err := New(Options{Service: w.service, TokenKeys: [][]byte{make([]byte, 32)}, Now: w.clock, IDs: func() string { return "r" }, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,10 +74,32 @@ func TestWithoutAnOperatorTokenNobodyIsTheOperator(t *testing.T) {
 
 func TestAShortTokenKeyIsRefused(t *testing.T) {
 	w := newWorld(t)
-	o := Options{Service: w.service, TokenKey: make([]byte, 31), Now: w.clock, IDs: func() string { return "r" }}
-	if _, err := New(o); err == nil {
-		t.Error("31 bytes were enough")
+	for _, keys := range [][][]byte{nil, {make([]byte, 31)}, {make([]byte, 32), make([]byte, 31)}} {
+		o := Options{Service: w.service, TokenKeys: keys, Now: w.clock, IDs: func() string { return "r" }}
+		if _, err := New(o); err == nil {
+			t.Errorf("keys %v were enough", keys)
+		}
 	}
+}
+
+// The way that Options.TokenKeys describes: tokens of either key work at every
+// step, and those of a key that is dropped do not.
+func TestTheTokenKeyIsReplacedWithoutLoggingAnybodyOut(t *testing.T) {
+	w := newWorld(t)
+	older, newer := bytes.Repeat([]byte("k"), 32), bytes.Repeat([]byte("n"), 40)
+	tokens := []string{w.login(w.acme, "kim")}
+	for _, keys := range [][][]byte{{older, newer}, {newer, older}} {
+		w.serveWith(w.service, keys)
+		tokens = append(tokens, w.login(w.acme, "kim"))
+		for i, token := range tokens {
+			if a := w.send("GET", "/v2/members/me", token, ""); a.status != 200 {
+				t.Errorf("token %d with %d keys: %s", i, len(keys), a.raw)
+			}
+		}
+	}
+	w.serveWith(w.service, [][]byte{newer})
+	w.want(w.send("GET", "/v2/members/me", tokens[1], ""), 401, "INVALID_CREDENTIALS")
+	w.want(w.send("GET", "/v2/members/me", tokens[2], ""), 200, "")
 }
 
 func TestAMemberTokenOpensTheClientAPIFor24Hours(t *testing.T) {
@@ -118,7 +141,7 @@ func TestForgedTokensAreRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		j := jwt.NewWithClaims(method, claims)
-		tokens, err := newTokens(key, w.clock)
+		tokens, err := newTokens([][]byte{key}, w.clock)
 		if err != nil {
 			t.Fatal(err)
 		}

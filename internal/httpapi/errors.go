@@ -21,6 +21,7 @@ const (
 	codeUnsupportedMediaType broadcast.Code = "UNSUPPORTED_MEDIA_TYPE"
 	codeCallRunning          broadcast.Code = "CALL_STILL_RUNNING"
 	codeSecretShown          broadcast.Code = "SECRET_ALREADY_SHOWN"
+	codeRateLimited          broadcast.Code = "RATE_LIMITED"
 	codeInternal             broadcast.Code = "INTERNAL_ERROR"
 	codeUnavailable          broadcast.Code = "SERVICE_UNAVAILABLE"
 )
@@ -42,6 +43,8 @@ func meaningOf(code broadcast.Code) (m meaning, ok bool) {
 		return meaning{http.StatusUnauthorized, "The credential is missing or wrong"}, true
 	case codeForbidden:
 		return meaning{http.StatusForbidden, "The credential is for another API"}, true
+	case broadcast.CodeProfileReadOnly:
+		return meaning{http.StatusForbidden, "The transcoding profile is shipped and read-only"}, true
 	case codeMethodNotAllowed:
 		return meaning{http.StatusMethodNotAllowed, "The method is not allowed here"}, true
 	case codeRequestTimeout:
@@ -52,6 +55,8 @@ func meaningOf(code broadcast.Code) (m meaning, ok bool) {
 		return meaning{http.StatusRequestEntityTooLarge, "The body is too large"}, true
 	case codeUnsupportedMediaType:
 		return meaning{http.StatusUnsupportedMediaType, "The content type is not supported"}, true
+	case codeRateLimited:
+		return meaning{http.StatusTooManyRequests, "Too many requests"}, true
 	case codeInternal:
 		return meaning{http.StatusInternalServerError, "Internal error"}, true
 	case broadcast.CodeBusy:
@@ -78,6 +83,8 @@ func notFoundTitle(code broadcast.Code) (string, bool) {
 		return "There is no such path", true
 	case broadcast.CodeAppNotFound:
 		return "There is no such app", true
+	case broadcast.CodeAPIKeyNotFound:
+		return "There is no such API key", true
 	case broadcast.CodeMemberNotFound:
 		return "There is no such member", true
 	case broadcast.CodeKeyNotFound:
@@ -88,6 +95,8 @@ func notFoundTitle(code broadcast.Code) (string, bool) {
 		return "There is no such video post", true
 	case broadcast.CodeEventNotFound:
 		return "There is no such event", true
+	case broadcast.CodeDeadEventNotFound:
+		return "There is no such dead letter", true
 	case broadcast.CodeEndpointNotFound:
 		return "There is no such webhook endpoint", true
 	case broadcast.CodeProfileNotFound:
@@ -119,6 +128,10 @@ func conflictTitle(code broadcast.Code) (string, bool) {
 		return "The stream key is not INACTIVE_LIVE", true
 	case broadcast.CodeMemberIsLive:
 		return "The member is live", true
+	case broadcast.CodeAppNotEmpty:
+		return "The app is not empty", true
+	case broadcast.CodeProfileInUse:
+		return "The transcoding profile is in use", true
 	case broadcast.CodeEndpointDisabled:
 		return "The webhook endpoint is disabled", true
 	case broadcast.CodeTooManyEndpoints:

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/control"
 )
@@ -28,6 +30,12 @@ type EventData struct {
 	VideoRoom *VideoRoom `json:"videoRoom,omitempty" doc:"In events of a video room"`
 	StreamKey *StreamKey `json:"streamKey,omitempty" doc:"In events of a stream key. Without its string, playback and ingest: read the key for those"`
 	VideoPost *VideoPost `json:"videoPost,omitempty" doc:"In events of a video post"`
+}
+
+// TransformSchema gives an example with one of the three.
+func (EventData) TransformSchema(r huma.Registry, s *huma.Schema) *huma.Schema {
+	s.Examples = []any{map[string]any{"videoRoom": exampleOf(r, s.Properties["videoRoom"])}}
+	return s
 }
 
 // shower joins to a resource what its readers see.
@@ -69,7 +77,7 @@ type eventList struct {
 	PollAfterSeconds int     `json:"pollAfterSeconds" doc:"When to ask again; 0 = at once, with wait" example:"0"`
 }
 
-type eventsQuery struct {
+type EventsQuery struct {
 	After string `query:"after" maxLength:"64" doc:"nextAfter of the answer before; left out = the oldest event of the last 30 days; latest = what comes from now on" example:"42"`
 	Wait  int    `query:"wait" minimum:"0" maximum:"20" default:"0" doc:"Seconds to wait for an event where there is none; the installation may cap it"`
 	Limit int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"Most items to answer"`
@@ -87,7 +95,7 @@ type redelivered struct {
 }
 
 type eventCall struct {
-	ID   broadcast.EventID `path:"id" example:"evt_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
+	ID   broadcast.EventID `path:"id" doc:"The event's id" example:"evt_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
 	Body *struct {
 		EndpointID opt[string] `json:"endpointId" required:"false" maxLength:"64" doc:"Only to this endpoint; null = to all that want it"`
 	}
@@ -126,7 +134,7 @@ func (a *api) registerEvents() {
 	})
 }
 
-func (a *api) listEvents(ctx context.Context, c control.Caller, in *eventsQuery) (*struct{ Body eventList }, error) {
+func (a *api) listEvents(ctx context.Context, c control.Caller, in *EventsQuery) (*struct{ Body eventList }, error) {
 	l, err := a.Service.Events(ctx, c, control.EventsQuery{After: in.After, Limit: in.Limit, Wait: time.Duration(in.Wait) * time.Second})
 	if err != nil {
 		return nil, err

@@ -44,21 +44,21 @@ func (o opt[T]) or(otherwise T) T {
 	return *o.Value
 }
 
-// seconds is a whole number; JSON may write it 30, 30.0 or 3e1.
-type seconds int
+// whole is a whole number; JSON may write it 30, 30.0 or 3e1.
+type whole int
 
 // UnmarshalJSON takes every spelling of a whole number.
-func (s *seconds) UnmarshalJSON(data []byte) error {
+func (s *whole) UnmarshalJSON(data []byte) error {
 	f, err := strconv.ParseFloat(string(data), 64)
 	if err != nil || f != math.Trunc(f) || math.Abs(f) > math.MaxInt32 {
 		return errors.New("expected integer")
 	}
-	*s = seconds(f)
+	*s = whole(f)
 	return nil
 }
 
 // Schema hides the method above from Huma, which would otherwise see a string.
-func (seconds) Schema(huma.Registry) *huma.Schema {
+func (whole) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeInteger}
 }
 
@@ -74,7 +74,7 @@ func (t timestamp) MarshalJSON() ([]byte, error) {
 
 // Schema is a date-time (RFC 3339).
 func (timestamp) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeString, Format: "date-time", Examples: []any{"2026-03-01T12:00:00.000Z"}}
+	return &huma.Schema{Type: huma.TypeString, Format: "date-time"}
 }
 
 // showable refuses a time that has no place in RFC 3339 once it is in UTC.

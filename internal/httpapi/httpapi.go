@@ -17,12 +17,17 @@ import (
 // Options are what the API needs; all but OperatorToken and Log are required.
 type Options struct {
 	Service Service
-	// TokenKey signs member tokens (HS256): at least 32 random bytes that stay
-	// the same over restarts. New copies it.
-	TokenKey []byte
+	// TokenKeys are those of member tokens (HS256), each at least 32 random
+	// bytes that stay the same over restarts: the first signs, all verify. So a
+	// key is replaced without logging anybody out: the new one is first added
+	// everywhere, then put first, and the old one dropped after 24 hours. New
+	// copies them.
+	TokenKeys [][]byte
 	// OperatorToken opens /v2/admin; "" = nobody may.
 	OperatorToken string
-	Now           func() time.Time
+	// Rates bound the requests of apps and addresses.
+	Rates Rates
+	Now   func() time.Time
 	// IDs makes an id for each request that brings none of its own; safe for
 	// concurrent use.
 	IDs func() string
@@ -37,6 +42,7 @@ type api struct {
 	mux    *http.ServeMux
 	huma   huma.API
 	calls  *underWay
+	rates  *limiter
 }
 
 // Huma's only way to be strict about names is a variable of its package.
@@ -52,12 +58,13 @@ func New(o Options) (http.Handler, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	tokens, err := newTokens(o.TokenKey, o.Now)
+	tokens, err := newTokens(o.TokenKeys, o.Now)
 	if err != nil {
 		return nil, err
 	}
 	a := newAPI(o)
 	a.tokens = tokens
+	a.rates = newLimiter(o.Rates, o.Now, o.Log)
 	a.auth = newAuthenticator(o.Service, tokens, o.OperatorToken)
 	if err := a.serveDocs(); err != nil {
 		return nil, err
@@ -75,13 +82,16 @@ func newAPI(o Options) *api {
 	config.Transformers = []huma.Transformer{a.asProblem}
 	a.huma = humago.New(a.mux, config)
 	a.registerApps()
+	a.registerAPIKeys()
 	a.registerMembers()
 	a.registerStreamKeys()
 	a.registerVideoRooms()
 	a.registerVideoPosts()
+	a.registerProfiles()
 	a.registerEvents()
 	a.registerWebhooks()
 	a.registerAdmin()
+	a.registerDeadEvents()
 	finish(a.huma.OpenAPI())
 	return a
 }

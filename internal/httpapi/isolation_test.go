@@ -13,7 +13,12 @@ func TestNobodyReachesAnotherAppsThings(t *testing.T) {
 	post := w.recorded(w.acme, "kim")
 	key, room := w.keyOf(w.acme, "kim").text("id"), w.newRoom(w.acme)
 	hook := w.ok(w.send("POST", "/v2/apps/me/webhook-endpoints", w.acme.basic(), `{"url":"https://example.com/"}`)).text("id")
+	profile := w.newProfile(w.acme, profileBody)
 	event := w.events(w.acme.basic(), "")[0].text("id")
+	ids := map[string]string{
+		"members": "kim", "stream-keys": key, "video-rooms": room, "video-posts": post, "webhook-endpoints": hook,
+		"events": event, "transcoding-profiles": profile, "api-keys": w.acme.key,
+	}
 	before := w.everything("kim", room)
 
 	other := w.newTenant("Other")
@@ -22,7 +27,7 @@ func TestNobodyReachesAnotherAppsThings(t *testing.T) {
 	bodies := map[string]string{
 		"updateMember": `{"appUserName":"x"}`, "updateStreamKey": `{"outputMode":"RTMP"}`, "updateVideoRoom": `{"title":"x"}`,
 		"ownUpdateVideoRoom": `{"title":"x","customData":{"a":"b"}}`, "forceTerminateStreamKey": `{"recording":"discard"}`,
-		"updateVideoPost": `{"title":"x"}`, "updateWebhookEndpoint": `{"state":"DISABLED"}`,
+		"updateVideoPost": `{"title":"x"}`, "updateTranscodingProfile": `{"name":"x"}`, "updateWebhookEndpoint": `{"state":"DISABLED"}`,
 		"redeliverToWebhookEndpoint": `{"from":"2026-01-01T00:00:00Z"}`, "endVideoRoom": `{"force":true}`, "ownEndVideoRoom": `{"force":true}`,
 	}
 	walked := 0
@@ -31,18 +36,11 @@ func TestNobodyReachesAnotherAppsThings(t *testing.T) {
 		if !strings.Contains(path, "{") || strings.HasPrefix(path, "/v2/admin") {
 			continue
 		}
-		id := room
-		if strings.Contains(path, "stream-keys") {
-			id = key
-		}
-		if strings.Contains(path, "video-posts") {
-			id = post
-		}
-		if strings.Contains(path, "webhook-endpoints") {
-			id = hook
-		}
-		if strings.Contains(path, "events") {
-			id = event
+		kind := strings.Split(strings.TrimPrefix(path, "/v2/"), "/")[2]
+		id := ids[kind]
+		if id == "" {
+			t.Errorf("%s: give this test a thing of kind %q of another app", pattern, kind)
+			continue
 		}
 		path = strings.NewReplacer("{id}", id, "{appUserId}", "kim").Replace(path)
 		auths := []string{other.basic()}
@@ -60,16 +58,33 @@ func TestNobodyReachesAnotherAppsThings(t *testing.T) {
 	if walked < 20 {
 		t.Fatalf("walked %d operations only", walked)
 	}
-	for target, auth := range map[string]string{
-		"/v2/apps/me/members?limit=100": other.basic(), "/v2/apps/me/stream-keys": other.basic(), "/v2/apps/me/video-rooms": other.basic(),
-		"/v2/apps/me/webhook-endpoints": other.basic(), "/v2/apps/me/events": other.basic(), "/v2/members/me/events": sibling,
-		"/v2/members/me/video-rooms": stranger, "/v2/members/me/video-rooms?limit=5": sibling,
-		"/v2/apps/me/video-posts": other.basic(), "/v2/members/me/video-posts": sibling,
-	} {
-		if a := w.ok(w.send("GET", target, auth, "")); strings.Contains(a.raw, room) || strings.Contains(a.raw, post) || strings.Contains(a.raw, key) || strings.Contains(a.raw, hook) || strings.Contains(a.raw, `"kim"`) {
-			t.Errorf("%s shows another's: %s", target, a.raw)
+	lists := 0
+	for pattern := range w.ops {
+		method, path, _ := strings.Cut(pattern, " ")
+		if method != "GET" || strings.Contains(path, "{") || strings.HasPrefix(path, "/v2/admin") {
+			continue
+		}
+		auths := []string{other.basic()}
+		if strings.HasPrefix(path, "/v2/members/me") {
+			auths = []string{stranger, sibling}
+		}
+		for _, auth := range auths {
+			a := w.ok(w.send("GET", path, auth, ""))
+			lists++
+			for kind, id := range ids {
+				// An app's profiles are its members' as well.
+				if strings.Contains(a.raw, `"`+id+`"`) && (auth != sibling || kind != "transcoding-profiles") {
+					t.Errorf("%s shows another's %s: %s", path, kind, a.raw)
+				}
+			}
 		}
 	}
+	if lists < 12 {
+		t.Errorf("read %d lists only", lists)
+	}
+	w.want(w.send("POST", "/v2/apps/me/video-rooms", other.basic(), roomBody), 404, "MEMBER_NOT_FOUND")
+	w.want(w.send("PATCH", "/v2/apps/me", other.basic(), `{"defaultTranscodingProfileId":"`+profile+`"}`), 404, "TRANSCODING_PROFILE_NOT_FOUND")
+	w.want(w.send("GET", "/v2/apps/me/video-posts?appUserId=kim", other.basic(), ""), 404, "MEMBER_NOT_FOUND")
 	w.want(w.send("GET", "/v2/apps/me/video-rooms?appUserId=kim", other.basic(), ""), 404, "MEMBER_NOT_FOUND")
 	if after := w.everything("kim", room); after != before {
 		t.Errorf("something changed:\n%s\n%s", before, after)

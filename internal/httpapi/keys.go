@@ -19,7 +19,7 @@ type keyQuery struct {
 }
 
 type keyPatch struct {
-	OutputMode           opt[string] `json:"outputMode" required:"false" enum:"RTMP,CMAF,RTMP_CMAF" doc:"null = the app's"`
+	OutputMode           opt[string] `json:"outputMode" required:"false" enum:"RTMP,CMAF,RTMP_CMAF" example:"CMAF" doc:"null = the app's"`
 	TranscodingProfileID opt[string] `json:"transcodingProfileId" required:"false" maxLength:"128" doc:"null = the app's"`
 }
 
@@ -33,7 +33,7 @@ func (p keyPatch) of(ifMatch string) control.KeyPatch {
 
 // termination is the body of force-terminate, which may be left out.
 type termination struct {
-	Recording string `json:"recording,omitempty" enum:"keep,discard" default:"keep" doc:"What becomes of the recording"`
+	Recording string `json:"recording,omitempty" enum:"keep,discard" default:"keep" example:"keep" doc:"What becomes of the recording"`
 }
 
 // empty is the body of calls that need none; {} is welcome.
@@ -57,7 +57,7 @@ func keyEndpoint(s side, id, method, path, summary, description string, codes ..
 
 func (a *api) registerStreamKeys() {
 	register(a, keyEndpoint(serverAPI, "getStreamKeyOfMember", http.MethodGet, "/members/{appUserId}/stream-key",
-		"Get a member's stream key", "", broadcast.CodeMemberNotFound),
+		"Get a member's stream key", "Its ingestURL and streamKey are what the encoder is given.", broadcast.CodeMemberNotFound),
 		func(ctx context.Context, c control.Caller, in *MemberPath) (*one[StreamKey], error) {
 			return oneKey(a.Service.KeyOfMember(ctx, c, in.AppUserID))
 		})

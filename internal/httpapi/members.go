@@ -80,7 +80,7 @@ func (a *api) registerMembers() {
 			l, err := a.Service.Members(ctx, c, in.of())
 			return listOf(l, memberOf), err
 		})
-	register(a, memberEndpoint("getMember", http.MethodGet, "/members/{appUserId}", "Get a member", "",
+	register(a, memberEndpoint("getMember", http.MethodGet, "/members/{appUserId}", "Get a member", "By the app's own user id.",
 		broadcast.CodeMemberNotFound),
 		func(ctx context.Context, c control.Caller, in *MemberPath) (*one[member], error) {
 			return oneMember(a.Service.Member(ctx, c, in.AppUserID))
@@ -101,6 +101,7 @@ func (a *api) registerMembers() {
 		})
 	register(a, endpoint{
 		side: clientAPI, id: "getSelf", method: http.MethodGet, tag: "Client API", summary: "Get the member itself",
+		description: "The member that the token was issued to.",
 	}, func(ctx context.Context, c control.Caller, _ *struct{}) (*one[member], error) {
 		return oneMember(a.Service.Self(ctx, c))
 	})

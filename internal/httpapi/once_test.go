@@ -109,6 +109,8 @@ func TestEveryPOSTIsRepeatable(t *testing.T) {
 	w.ingest(w.acme, "kim", 2, 2, "PUBLISHED")
 	twice("/v2/members/me/video-rooms/{id}/start", member, "", room)
 	twice("/v2/members/me/video-rooms/{id}/end", member, `{"force":true}`, room)
+	twice("/v2/apps/me/api-keys", auth, `{"name":"x"}`, "")
+	twice("/v2/apps/me/transcoding-profiles", auth, profileBody, "")
 	twice("/v2/apps/me/webhook-endpoints", auth, `{"url":"https://example.com/"}`, "")
 	hook := w.ok(w.send("POST", "/v2/apps/me/webhook-endpoints", auth, `{"url":"https://example.com/"}`)).text("id")
 	twice("/v2/apps/me/webhook-endpoints/{id}/test", auth, "", hook)
@@ -117,6 +119,8 @@ func TestEveryPOSTIsRepeatable(t *testing.T) {
 	twice("/v2/apps/me/events/{id}/redeliver", auth, "", w.events(auth, "")[0].text("id"))
 	twice("/v2/admin/apps", admin, `{"name":"x"}`, "")
 	twice("/v2/admin/apps/{id}/api-keys", admin, "", w.acme.id)
+	w.bury(`{"keyId":"key_1","phase":"PREP"}`)
+	twice("/v2/admin/dead-letters/{id}/replay", admin, "", w.deadLetters(1)[0].text("id"))
 	for pattern, op := range w.ops {
 		if method, _, _ := strings.Cut(pattern, " "); method != http.MethodPost {
 			continue

@@ -20,6 +20,7 @@ func describe() huma.Config {
 	config.Info.Description = "Live video rooms for any app. Errors are application/problem+json (RFC 9457); branch on errorCode. " +
 		"Every answer carries X-Request-Id. Times are ISO 8601 in UTC; a field without a value is null and never left out."
 	config.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
+	config.Info.Contact = &huma.Contact{Name: "roomcast", URL: "https://github.com/roomcast/roomcast"}
 	config.Servers = []*huma.Server{{URL: "/"}}
 	config.Tags = []*huma.Tag{
 		{Name: "App", Description: "Server API: the app itself"},
@@ -27,6 +28,7 @@ func describe() huma.Config {
 		{Name: "Stream keys", Description: "Server API: who may publish"},
 		{Name: "Video rooms", Description: "Server API: the shows"},
 		{Name: "Video posts", Description: "Server API: the recordings"},
+		{Name: "Transcoding profiles", Description: "Server API: what streams and recordings are encoded to"},
 		{Name: "Events", Description: "Server API: what happened, as a feed and by webhooks"},
 		{Name: "Client API", Description: "For a member's device"},
 		{Name: "Operator", Description: "For who runs the installation"},
@@ -63,6 +65,11 @@ func finish(doc *huma.OpenAPI) {
 	made.Description = "Created"
 	members["201"] = &made
 	for _, item := range doc.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Patch, item.Delete} {
+			if op != nil {
+				addExamples(doc, op)
+			}
+		}
 		if item.Post != nil {
 			markReplayed(item.Post)
 		}
@@ -90,11 +97,11 @@ func codes() []broadcast.Code {
 		broadcast.CodeRoomNotScheduled, broadcast.CodeRoomNotLiveInactive, broadcast.CodeRoomNotLive, broadcast.CodeRoomIsLive, broadcast.CodePostNotFailed,
 		broadcast.CodeKeyNotActive, broadcast.CodeKeyBusy, broadcast.CodeKeyNotInactive, broadcast.CodeKeyNotInactiveLive,
 		broadcast.CodeMemberIsLive, broadcast.CodeAppNotFound, broadcast.CodeMemberNotFound, broadcast.CodeKeyNotFound,
-		broadcast.CodeRoomNotFound, broadcast.CodePostNotFound, broadcast.CodeProfileNotFound, broadcast.CodeInvalidCredentials,
+		broadcast.CodeRoomNotFound, broadcast.CodePostNotFound, broadcast.CodeProfileNotFound, broadcast.CodeAPIKeyNotFound, broadcast.CodeAppNotEmpty, broadcast.CodeProfileInUse, broadcast.CodeProfileReadOnly, broadcast.CodeInvalidCredentials,
 		broadcast.CodeInvalidField, broadcast.CodeInvalidAppUserID, broadcast.CodeCustomDataTooLarge, broadcast.CodeInvalidCursor,
 		broadcast.CodeRoomTypeUnavailable, broadcast.CodeVersionMismatch, broadcast.CodeIdempotencyKeyReused, broadcast.CodeBusy,
-		broadcast.CodeEventNotFound, broadcast.CodeEndpointNotFound, broadcast.CodeEndpointDisabled, broadcast.CodeTooManyEndpoints,
+		broadcast.CodeEventNotFound, broadcast.CodeDeadEventNotFound, broadcast.CodeEndpointNotFound, broadcast.CodeEndpointDisabled, broadcast.CodeTooManyEndpoints,
 		codeNotFound, codeMethodNotAllowed, codeMalformedRequest, codeForbidden, codeRequestTimeout, codeBodyTooLarge,
-		codeUnsupportedMediaType, codeCallRunning, codeSecretShown, codeInternal, codeUnavailable,
+		codeUnsupportedMediaType, codeCallRunning, codeSecretShown, codeRateLimited, codeInternal, codeUnavailable,
 	}
 }

@@ -55,7 +55,9 @@ func TestTheAPIIsTheOneOfTheContract(t *testing.T) {
 		/v2/members/me:GET /v2/members/me/stream-key:GET,PATCH /v2/members/me/stream-key/reissue:POST
 		/v2/members/me/stream-key/disconnect:POST /v2/members/me/video-rooms:GET,POST /v2/members/me/video-rooms/{id}:GET,PATCH,DELETE
 		/v2/members/me/video-rooms/{id}/start:POST /v2/members/me/video-rooms/{id}/end:POST /v2/members/me/video-rooms/{id}/cancel:POST
-		/v2/admin/apps:GET,POST /v2/admin/apps/{id}:GET /v2/admin/apps/{id}/api-keys:POST /v2/admin/stream-keys:GET /v2/admin/video-rooms:GET
+		/v2/admin/apps:GET,POST /v2/admin/apps/{id}:GET,PATCH,DELETE /v2/admin/workers:GET /v2/admin/video-rooms/{id}/journal:GET /v2/admin/apps/{id}/events:GET /v2/apps/me/api-keys:GET,POST /v2/apps/me/api-keys/{id}:DELETE /v2/admin/apps/{id}/api-keys:POST /v2/admin/stream-keys:GET /v2/admin/video-rooms:GET
+		/v2/admin/dead-letters:GET /v2/admin/dead-letters/{id}:DELETE /v2/admin/dead-letters/{id}/replay:POST
+		/v2/apps/me/transcoding-profiles:GET,POST /v2/apps/me/transcoding-profiles/{id}:GET,PATCH,DELETE /v2/members/me/transcoding-profiles:GET
 		/v2/apps/me/events:GET /v2/members/me/events:GET /v2/apps/me/events/{id}/redeliver:POST
 		/v2/apps/me/webhook-endpoints:GET,POST /v2/apps/me/webhook-endpoints/{id}:GET,PATCH,DELETE
 		/v2/apps/me/webhook-endpoints/{id}/test:POST /v2/apps/me/webhook-endpoints/{id}/rotate-secret:POST

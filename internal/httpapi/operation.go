@@ -98,7 +98,7 @@ func (a *api) asProblem(ctx huma.Context, _ string, v any) (any, error) {
 // problems documents what can go wrong, one response per status.
 func (e endpoint) problems(schemas huma.Registry) map[string]*huma.Response {
 	codes := append([]broadcast.Code{
-		broadcast.CodeInvalidCredentials, codeForbidden, broadcast.CodeInvalidField, codeUnavailable, broadcast.CodeBusy, codeInternal,
+		broadcast.CodeInvalidCredentials, codeForbidden, broadcast.CodeInvalidField, codeUnavailable, broadcast.CodeBusy, codeRateLimited, codeInternal,
 	}, e.codes...)
 	if e.body {
 		codes = append(codes, codeMalformedRequest, codeRequestTimeout, codeBodyTooLarge, codeUnsupportedMediaType)
@@ -129,14 +129,14 @@ func (e endpoint) problems(schemas huma.Registry) map[string]*huma.Response {
 	return responses
 }
 
-const retryAfterDoc = "Seconds; on every 503 and on CALL_STILL_RUNNING"
+const retryAfterDoc = "Seconds; on every 429 and 503 and on CALL_STILL_RUNNING"
 
 func problemHeaders(status int) map[string]*huma.Param {
 	text := &huma.Schema{Type: huma.TypeString}
 	switch status {
 	case http.StatusUnauthorized:
 		return map[string]*huma.Param{"WWW-Authenticate": {Schema: text}}
-	case http.StatusServiceUnavailable, http.StatusConflict:
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusConflict:
 		return map[string]*huma.Param{"Retry-After": {Description: retryAfterDoc, Schema: text}}
 	}
 	return nil
@@ -146,7 +146,7 @@ func example(code broadcast.Code) *problem {
 	p := newProblem(code, "")
 	p.Instance, p.RequestID = "/v2/apps/me", "req_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"
 	switch {
-	case p.Status == http.StatusConflict && code != codeCallRunning && code != codeSecretShown && code != broadcast.CodeTooManyEndpoints:
+	case p.Status == http.StatusConflict && code != codeCallRunning && code != codeSecretShown && code != broadcast.CodeTooManyEndpoints && code != broadcast.CodeProfileInUse && code != broadcast.CodeAppNotEmpty:
 		state := "INACTIVE"
 		if strings.HasPrefix(string(code), "VIDEO_ROOM") {
 			state = "SCHEDULED"

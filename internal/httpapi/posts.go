@@ -11,7 +11,7 @@ import (
 // VideoPost is a recording.
 type VideoPost struct {
 	ID                   string        `json:"id" example:"post_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
-	VideoPostState       string        `json:"videoPostState" enum:"CREATED,UPLOADED,QUEUED,PROCESSING,PROCESSED,FAILED_UPLOAD,FAILED_QUEUING,FAILED_PROCESSING"`
+	VideoPostState       string        `json:"videoPostState" enum:"CREATED,UPLOADED,QUEUED,PROCESSING,PROCESSED,FAILED_UPLOAD,FAILED_QUEUING,FAILED_PROCESSING" example:"PROCESSED"`
 	Type                 string        `json:"type" enum:"LIVE_RECORDED"`
 	VideoRoomID          string        `json:"videoRoomId" example:"room_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
 	MemberID             string        `json:"memberId" example:"mem_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
@@ -35,32 +35,32 @@ type VideoPost struct {
 
 type postFile struct {
 	_           struct{} `nullable:"true"`
-	URL         string   `json:"url"`
-	Size        int64    `json:"size" doc:"Bytes"`
+	URL         string   `json:"url" example:"https://media.example.com/vod/p1/source.mp4"`
+	Size        int64    `json:"size" doc:"Bytes" example:"1350000000"`
 	ContentType string   `json:"contentType" example:"video/mp4"`
 }
 
 type postPlayback struct {
 	_       struct{} `nullable:"true"`
-	HLSURL  *string  `json:"hlsURL"`
-	DASHURL *string  `json:"dashURL"`
-	MP4URL  *string  `json:"mp4URL"`
+	HLSURL  *string  `json:"hlsURL" example:"https://media.example.com/vod/p1/main.m3u8"`
+	DASHURL *string  `json:"dashURL" example:"https://media.example.com/vod/p1/main.mpd"`
+	MP4URL  *string  `json:"mp4URL" example:"https://media.example.com/vod/p1/source.mp4"`
 }
 
 type rendition struct {
 	Name      string   `json:"name" example:"720p"`
 	Type      string   `json:"type" enum:"video,audio"`
-	Codecs    *string  `json:"codecs" doc:"RFC 6381"`
-	Width     *int     `json:"width" doc:"Pixels"`
-	Height    *int     `json:"height" doc:"Pixels"`
-	FrameRate *float64 `json:"frameRate"`
-	Bitrate   *int64   `json:"bitrate" doc:"Bits per second"`
+	Codecs    *string  `json:"codecs" doc:"RFC 6381" example:"avc1.640020"`
+	Width     *int     `json:"width" doc:"Pixels" example:"1280"`
+	Height    *int     `json:"height" doc:"Pixels" example:"720"`
+	FrameRate *float64 `json:"frameRate" example:"30"`
+	Bitrate   *int64   `json:"bitrate" doc:"Bits per second" example:"2800000"`
 }
 
 type postFailure struct {
 	_       struct{} `nullable:"true"`
 	Code    string   `json:"code" doc:"UPPER_SNAKE, stable" example:"NO_MEDIA"`
-	Message string   `json:"message"`
+	Message string   `json:"message" example:"the recording holds no media"`
 }
 
 func videoPostOf(v control.PostView) VideoPost {
@@ -107,7 +107,7 @@ type postCall struct {
 }
 
 type PostPath struct {
-	ID broadcast.PostID `path:"id" example:"post_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
+	ID broadcast.PostID `path:"id" doc:"The video post's id" example:"post_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
 }
 
 // PostState narrows a list of video posts.
@@ -157,7 +157,8 @@ func (a *api) registerVideoPosts() {
 			return listOf(l, videoPostOf), err
 		})
 	for _, s := range []side{serverAPI, clientAPI} {
-		register(a, postEndpoint(s, "getVideoPost", http.MethodGet, "/{id}", "Get a video post", ""),
+		register(a, postEndpoint(s, "getVideoPost", http.MethodGet, "/{id}", "Get a video post",
+			"With where to watch it, from about 5 seconds after the end of its show on, and how far its processing is."),
 			func(ctx context.Context, c control.Caller, in *PostPath) (*one[VideoPost], error) {
 				return onePost(a.Service.Post(ctx, c, in.ID))
 			})

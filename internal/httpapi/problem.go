@@ -27,6 +27,8 @@ type problem struct {
 	CurrentState   *string      `json:"currentState,omitempty" doc:"Where a state forbids the call: that state" example:"SCHEDULED"`
 	AllowedActions []string     `json:"allowedActions,omitzero" nullable:"false" doc:"Where a state forbids the call: what could be done instead" example:"[\"cancel\",\"update\"]"`
 	Errors         []fieldError `json:"errors,omitzero" nullable:"false" doc:"Every wrong field, where fields are wrong"`
+
+	retryAfter string // seconds; "" = as the status has it
 }
 
 // fieldError names one wrong field by its JSON path or its parameter's name.
@@ -85,8 +87,8 @@ func (p *problem) complete(r *http.Request) {
 }
 
 func setRetryAfter(h http.Header, p *problem) {
-	if p.Status == http.StatusServiceUnavailable || p.ErrorCode == codeCallRunning {
-		h.Set("Retry-After", retryAfter)
+	if p.Status == http.StatusServiceUnavailable || p.ErrorCode == codeCallRunning || p.Status == http.StatusTooManyRequests {
+		h.Set("Retry-After", cmp.Or(p.retryAfter, retryAfter))
 	}
 }
 
@@ -123,7 +125,10 @@ func fieldErrors(details []*huma.ErrorDetail) []fieldError {
 		}
 		message := d.Message
 		if name, ok := strings.CutPrefix(message, missingBefore); ok {
-			field, message = strings.TrimSuffix(name, missingAfter), "is required"
+			name = strings.TrimSuffix(name, missingAfter)
+			if field, message = field+"."+name, "is required"; d.Location == "body" {
+				field = name
+			}
 		} else if d.Location == "body" && message != "expected object" {
 			message = "has a value that does not fit"
 		}

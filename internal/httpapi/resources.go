@@ -14,7 +14,7 @@ import (
 type app struct {
 	ID                          string    `json:"id" example:"app_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
 	Name                        string    `json:"name" example:"Acme Live"`
-	DefaultOutputMode           string    `json:"defaultOutputMode" enum:"RTMP,CMAF,RTMP_CMAF" doc:"Live outputs where neither the publishing URL nor the stream key says otherwise"`
+	DefaultOutputMode           string    `json:"defaultOutputMode" enum:"RTMP,CMAF,RTMP_CMAF" example:"CMAF" doc:"Live outputs where neither the publishing URL nor the stream key says otherwise"`
 	DefaultTranscodingProfileID *string   `json:"defaultTranscodingProfileId" doc:"Profile of live streams; null = passthrough"`
 	VODTranscodingProfileID     *string   `json:"vodTranscodingProfileId" doc:"Profile of recordings; null = the shipped one"`
 	ReconnectWindowSeconds      *int      `json:"reconnectWindowSeconds" doc:"How long a room may stay LIVE_INACTIVE before it ends; null = no limit" example:"120"`
@@ -98,7 +98,7 @@ type ingest struct {
 	FrameRate          *float64  `json:"frameRate" doc:"Frames per second" example:"30"`
 	Bitrate            *int64    `json:"bitrate" doc:"Bits per second" example:"3000000"`
 	KeyFrameIntervalMs *int64    `json:"keyFrameIntervalMs" example:"2000"`
-	Warnings           []string  `json:"warnings" nullable:"false"`
+	Warnings           []string  `json:"warnings" nullable:"false" doc:"What the encoder had better change" example:"[\"12 broken video access units were dropped\"]"`
 }
 
 func ingestOf(l broadcast.Lease) *ingest {
@@ -133,13 +133,13 @@ type keyError struct {
 
 type StreamKey struct {
 	ID                   string    `json:"id" example:"key_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
-	StreamKeyState       string    `json:"streamKeyState" enum:"INACTIVE,ACTIVE_PREP,ACTIVE,ACTIVE_LIVE,INACTIVE_LIVE,ACTIVE_LIVE_PREP"`
+	StreamKeyState       string    `json:"streamKeyState" enum:"INACTIVE,ACTIVE_PREP,ACTIVE,ACTIVE_LIVE,INACTIVE_LIVE,ACTIVE_LIVE_PREP" example:"ACTIVE_LIVE"`
 	IngestURL            *string   `json:"ingestURL" doc:"Publish to ingestURL/streamKey, with ?mode= for another output mode" example:"rtmp://127.0.0.1:1935/live"`
 	StreamKey            *string   `json:"streamKey" doc:"The secret; null for operators" example:"sk_4f0c2a"`
-	Mode                 *string   `json:"mode" enum:"RTMP,CMAF,RTMP_CMAF" doc:"Effective mode of the current ingest"`
+	Mode                 *string   `json:"mode" enum:"RTMP,CMAF,RTMP_CMAF" example:"CMAF" doc:"Effective mode of the current ingest"`
 	OutputMode           *string   `json:"outputMode" enum:"RTMP,CMAF,RTMP_CMAF" doc:"Set on the key; null = the app's"`
 	TranscodingProfileID *string   `json:"transcodingProfileId"`
-	VideoRoomID          *string   `json:"videoRoomId" doc:"The room that the key carries"`
+	VideoRoomID          *string   `json:"videoRoomId" doc:"The room that the key carries" example:"room_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
 	Playback             *playback `json:"playback" doc:"The owner's preview, from ACTIVE on"`
 	Ingest               *ingest   `json:"ingest" doc:"Health of the current ingest"`
 	LastError            *keyError `json:"lastError"`
@@ -164,7 +164,7 @@ func streamKeyOf(v control.KeyView) StreamKey {
 type VideoRoom struct {
 	ID                 string            `json:"id" example:"room_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
 	Type               string            `json:"type" enum:"BROADCAST_RTMP,VIDEO_CONFERENCE"`
-	VideoRoomState     string            `json:"videoRoomState" enum:"SCHEDULED,LIVE,LIVE_INACTIVE,ENDED,ARCHIVED,CANCELLED"`
+	VideoRoomState     string            `json:"videoRoomState" enum:"SCHEDULED,LIVE,LIVE_INACTIVE,ENDED,ARCHIVED,CANCELLED" example:"LIVE"`
 	VODState           string            `json:"vodState" enum:"NOT_ARCHIVED,ARCHIVING,ARCHIVED,FAILED_ARCHIVING"`
 	AppUserID          string            `json:"appUserId" example:"user-42"`
 	MemberID           string            `json:"memberId" example:"mem_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
@@ -174,7 +174,7 @@ type VideoRoom struct {
 	CustomType         *string           `json:"customType"`
 	CustomData         map[string]string `json:"customData" example:"{\"season\":\"2\"}"`
 	ScheduledAt        timestamp         `json:"scheduledAt" doc:"Shown only, starts nothing"`
-	LiveStartedAt      *timestamp        `json:"liveStartedAt" nullable:"true"`
+	LiveStartedAt      *timestamp        `json:"liveStartedAt" nullable:"true" example:"2026-03-01T12:00:00.000Z"`
 	LiveEndedAt        *timestamp        `json:"liveEndedAt" nullable:"true"`
 	EndReason          *string           `json:"endReason" enum:"ENDED,FORCED,RECONNECT_TIMEOUT,MAX_DURATION"`
 	Playback           *playback         `json:"playback" doc:"Where to watch; null unless the room is LIVE or LIVE_INACTIVE"`

@@ -10,7 +10,7 @@ import (
 )
 
 type RoomPath struct {
-	ID broadcast.RoomID `path:"id" example:"room_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
+	ID broadcast.RoomID `path:"id" doc:"The video room's id" example:"room_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
 }
 
 // RoomState narrows a list of rooms.
@@ -62,7 +62,7 @@ func (p roomPatch) of(ifMatch string) control.RoomPatch {
 
 // ending is the body of end, which may be left out.
 type ending struct {
-	Force bool `json:"force,omitempty" doc:"Also while the publisher is connected; the stream key then gets a new string"`
+	Force bool `json:"force,omitempty" doc:"Also while the publisher is connected; the stream key then gets a new string" example:"true"`
 }
 
 type (
@@ -78,8 +78,8 @@ type (
 
 // entry is one line of a room's journal.
 type entry struct {
-	ID      string    `json:"id"`
-	Version uint64    `json:"version" doc:"Version of the room that the entry made or saw: the journal's order"`
+	ID      string    `json:"id" example:"jrn_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
+	Version uint64    `json:"version" doc:"Version of the room that the entry made or saw: the journal's order" example:"3"`
 	At      timestamp `json:"at"`
 	Kind    string    `json:"kind" enum:"transition,refusal,event"`
 	Machine *string   `json:"machine" enum:"stream_key,video_room"`
@@ -192,21 +192,25 @@ func (a *api) createRoom(ctx context.Context, c control.Caller, in control.RoomI
 	return oneRoom(a.Service.CreateRoom(ctx, c, in))
 }
 
-func (a *api) journal(ctx context.Context, c control.Caller, in *struct {
+type journalQuery struct {
 	RoomPath
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"Most items to answer"`
 	Cursor string `query:"cursor" maxLength:"512" doc:"nextCursor of the page before"`
 	Order  string `query:"order" enum:"asc,desc" default:"asc" doc:"desc = newest first"`
-},
-) (*listed[entry], error) {
-	p := Page{Limit: in.Limit, Cursor: in.Cursor, Order: in.Order}
-	l, err := a.Service.Journal(ctx, c, in.ID, p.of())
+}
+
+func (q journalQuery) of() control.Page {
+	return Page{Limit: q.Limit, Cursor: q.Cursor, Order: q.Order}.of()
+}
+
+func (a *api) journal(ctx context.Context, c control.Caller, in *journalQuery) (*listed[entry], error) {
+	l, err := a.Service.Journal(ctx, c, in.ID, in.of())
 	return listOf(l, entryOf), err
 }
 
 // registerRoom serves what both APIs do with one room's record.
 func (a *api) registerRoom(s side) {
-	register(a, roomEndpoint(s, "getVideoRoom", http.MethodGet, "/{id}", "Get a video room", ""),
+	register(a, roomEndpoint(s, "getVideoRoom", http.MethodGet, "/{id}", "Get a video room", "With where to watch it while it is live."),
 		func(ctx context.Context, c control.Caller, in *RoomPath) (*one[VideoRoom], error) {
 			return oneRoom(a.Service.Room(ctx, c, in.ID))
 		})
@@ -241,7 +245,7 @@ func (a *api) registerShow(s side) {
 		func(ctx context.Context, c control.Caller, in *roomCall) (*one[VideoRoom], error) {
 			return oneRoom(a.Service.StartRoom(ctx, c, in.ID))
 		}, movedRoom[roomCall](a))
-	register(a, roomEndpoint(s, "cancelVideoRoom", http.MethodPost, "/{id}/cancel", "Call a scheduled room off", "",
+	register(a, roomEndpoint(s, "cancelVideoRoom", http.MethodPost, "/{id}/cancel", "Call a scheduled room off", "It can no longer be started. A room that went live is ended instead.",
 		broadcast.CodeRoomNotScheduled),
 		func(ctx context.Context, c control.Caller, in *roomCall) (*one[VideoRoom], error) {
 			return oneRoom(a.Service.CancelRoom(ctx, c, in.ID))

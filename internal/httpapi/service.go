@@ -17,8 +17,10 @@ type Service interface {
 	streamKeys
 	videoRooms
 	videoPosts
+	profileService
 	eventService
 	webhookService
+	deadEvents
 	// Once runs do unless the same call took effect within 24 hours; then it
 	// answers that call's record.
 	Once(ctx context.Context, call control.OnceCall, do func(context.Context) error) (*control.OnceRecord, error)
@@ -37,6 +39,12 @@ type apps interface {
 	CreateApp(ctx context.Context, who control.Actor, name string) (app control.App, key control.APIKey, secret string, err error)
 	Apps(ctx context.Context, p control.Page) (control.List[control.App], error)
 	AppByID(ctx context.Context, id broadcast.AppID) (control.App, error)
+	UpdateAppByID(ctx context.Context, who control.Actor, id broadcast.AppID, p control.AppPatch) (control.App, error)
+	DeleteApp(ctx context.Context, who control.Actor, id broadcast.AppID) error
+	Workers(ctx context.Context) ([]control.Worker, error)
+	CreateAPIKey(ctx context.Context, c control.Caller, name string) (key control.APIKey, secret string, err error)
+	APIKeys(ctx context.Context, c control.Caller, p control.Page) (control.List[control.APIKey], error)
+	RevokeAPIKey(ctx context.Context, c control.Caller, id string) error
 	RotateAPIKey(ctx context.Context, who control.Actor, app broadcast.AppID) (key control.APIKey, secret string, err error)
 }
 
@@ -71,6 +79,7 @@ type videoRooms interface {
 	EndRoom(ctx context.Context, c control.Caller, id broadcast.RoomID, force bool) (control.RoomView, error)
 	DeleteRoom(ctx context.Context, c control.Caller, id broadcast.RoomID) error
 	Journal(ctx context.Context, c control.Caller, id broadcast.RoomID, p control.Page) (control.List[control.JournalEntry], error)
+	AnyJournal(ctx context.Context, id broadcast.RoomID, p control.Page) (control.List[control.JournalEntry], error)
 	AllRooms(ctx context.Context, state broadcast.RoomState, p control.Page) (control.List[control.RoomView], error)
 }
 

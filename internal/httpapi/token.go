@@ -23,8 +23,8 @@ const (
 
 // tokens issues and verifies member tokens. Safe for concurrent use.
 type tokens struct {
-	key    []byte
-	kid    string
+	keys   map[string][]byte // by kid
+	kid    string            // of the key that signs
 	now    func() time.Time
 	parser *jwt.Parser
 }
@@ -34,13 +34,19 @@ type claims struct {
 	jwt.RegisteredClaims
 }
 
-func newTokens(key []byte, now func() time.Time) (*tokens, error) {
-	if len(key) < minTokenKey {
-		return nil, fmt.Errorf("token key has %d bytes; at least %d are needed", len(key), minTokenKey)
+func newTokens(keys [][]byte, now func() time.Time) (*tokens, error) {
+	if len(keys) == 0 {
+		return nil, errors.New("no key of member tokens")
 	}
-	sum := sha256.Sum256(append([]byte("roomcast token key id:"), key...))
+	known := map[string][]byte{}
+	for _, key := range keys {
+		if len(key) < minTokenKey {
+			return nil, fmt.Errorf("token key has %d bytes; at least %d are needed", len(key), minTokenKey)
+		}
+		known[kidOf(key)] = append([]byte(nil), key...)
+	}
 	return &tokens{
-		key: append([]byte(nil), key...), kid: hex.EncodeToString(sum[:8]), now: now,
+		keys: known, kid: kidOf(keys[0]), now: now,
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 			jwt.WithIssuer(tokenIssuer), jwt.WithAudience(tokenAudience),
@@ -48,6 +54,12 @@ func newTokens(key []byte, now func() time.Time) (*tokens, error) {
 			jwt.WithTimeFunc(now),
 		),
 	}, nil
+}
+
+// kidOf names a key without telling it.
+func kidOf(key []byte) string {
+	sum := sha256.Sum256(append([]byte("roomcast token key id:"), key...))
+	return hex.EncodeToString(sum[:8])
 }
 
 // issue signs a token for a member and says when it is over.
@@ -63,7 +75,7 @@ func (t *tokens) issue(app broadcast.AppID, member broadcast.MemberID) (token st
 		},
 	})
 	j.Header["kid"] = t.kid
-	token, err = j.SignedString(t.key)
+	token, err = j.SignedString(t.keys[t.kid])
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("sign member token: %w", err)
 	}
@@ -77,10 +89,12 @@ func (t *tokens) verify(token string) (broadcast.AppID, broadcast.MemberID, erro
 	}
 	var c claims
 	_, err := t.parser.ParseWithClaims(token, &c, func(j *jwt.Token) (any, error) {
-		if j.Header["kid"] != t.kid {
+		kid, _ := j.Header["kid"].(string)
+		key, ok := t.keys[kid]
+		if !ok {
 			return nil, errors.New("unknown key id")
 		}
-		return t.key, nil
+		return key, nil
 	})
 	if err != nil {
 		return "", "", fmt.Errorf("verify member token: %w", err)

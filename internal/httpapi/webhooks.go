@@ -76,7 +76,7 @@ type webhookService interface {
 }
 
 type EndpointPath struct {
-	ID string `path:"id" example:"whe_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
+	ID string `path:"id" doc:"The webhook endpoint's id" example:"whe_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
 }
 
 type (
@@ -95,7 +95,7 @@ type (
 		EndpointPath
 		Guarded
 		Body struct {
-			URL         opt[string]   `json:"url" required:"false" maxLength:"1024" doc:"Cannot be cleared"`
+			URL         opt[string]   `json:"url" required:"false" maxLength:"1024" doc:"Cannot be cleared" example:"https://example.com/webhooks"`
 			Description opt[string]   `json:"description" required:"false" maxLength:"500"`
 			EventTypes  opt[[]string] `json:"eventTypes" required:"false" maxItems:"32" doc:"null = all"`
 			State       opt[string]   `json:"state" required:"false" enum:"ENABLED,DISABLED" doc:"null = ENABLED. While it is disabled it misses events; the feed has them"`
@@ -134,7 +134,7 @@ func (a *api) registerWebhooks() {
 			l, err := a.Service.Endpoints(ctx, c, in.of())
 			return listOf(l, webhookEndpointOf), err
 		})
-	register(a, webhookOp("getWebhookEndpoint", http.MethodGet, "/{id}", "Get a webhook endpoint", ""),
+	register(a, webhookOp("getWebhookEndpoint", http.MethodGet, "/{id}", "Get a webhook endpoint", "Without its secret."),
 		func(ctx context.Context, c control.Caller, in *EndpointPath) (*one[WebhookEndpoint], error) {
 			return oneEndpoint(a.Service.Endpoint(ctx, c, in.ID))
 		})
@@ -164,7 +164,7 @@ func (a *api) registerWebhookCalls() {
 	register(a, rotate, func(ctx context.Context, c control.Caller, in *endpointCall) (*one[newEndpoint], error) {
 		return oneNewEndpoint(a.Service.RotateSecret(ctx, c, in.ID))
 	})
-	test := webhookOp("testWebhookEndpoint", http.MethodPost, "/{id}/test", "Send the endpoint a test event", "", broadcast.CodeEndpointDisabled)
+	test := webhookOp("testWebhookEndpoint", http.MethodPost, "/{id}/test", "Send the endpoint a test event", "An event of type test, at once and outside of every order.", broadcast.CodeEndpointDisabled)
 	test.status = http.StatusAccepted
 	register(a, test, func(ctx context.Context, c control.Caller, in *endpointCall) (*one[WebhookEndpoint], error) {
 		if _, err := a.Service.TestEndpoint(ctx, c, in.ID); err != nil {

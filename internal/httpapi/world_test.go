@@ -22,6 +22,7 @@ import (
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/ids"
+	"github.com/roomcast/roomcast/internal/queue/local"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
 )
 
@@ -29,13 +30,17 @@ const operatorToken = "operator-token-of-the-tests"
 
 // world is the API over the real use cases and a real database.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	handler http.Handler
 	service *control.Service
 	db      *sqlite.DB
+	queue   *local.Queue // an event that fails once is a dead letter
 	log     *syncBuffer
+	rates   Rates // of the next serve
+	sent    int   // messages to queue
 	now     time.Time
-	mu      sync.Mutex // guards now
+	real    func() time.Time // nil = now
+	mu      sync.Mutex       // guards now
 	// doc is what the handler says of itself: every answer is held against it.
 	doc  *huma.OpenAPI
 	ops  map[string]*huma.Operation // by "METHOD pattern"
@@ -76,6 +81,19 @@ func (s *syncBuffer) String() string {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, log: &syncBuffer{}, now: time.Date(2026, 3, 1, 12, 0, 0, 345_678_000, time.UTC)}
+	return w.open()
+}
+
+// newWorldOn runs on another clock than one that tests set.
+func newWorldOn(t testing.TB, clock func() time.Time) *world {
+	t.Helper()
+	w := &world{t: t, log: &syncBuffer{}, real: clock}
+	return w.open()
+}
+
+func (w *world) open() *world {
+	t := w.t
+	t.Helper()
 	db, err := sqlite.Open(filepath.Join(t.TempDir(), "roomcast.db"), sqlite.Options{Now: w.clock})
 	if err != nil {
 		t.Fatal(err)
@@ -88,8 +106,12 @@ func newWorld(t *testing.T) *world {
 	logger := slog.New(slog.NewJSONHandler(w.log, nil))
 	source := ids.New(w.clock)
 	w.db = db
+	w.queue, err = local.New(t.Context(), db.SQL(), local.Options{Now: w.clock, MaxReceives: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.service = control.New(control.Options{
-		Store: db, Idempotency: db, Feed: db, Webhooks: db, Bell: &control.Bell{}, MaxWait: 20 * time.Second, IDs: source, Now: w.clock, Log: logger,
+		DeadEvents: w.queue, Store: db, Idempotency: db, Feed: db, Webhooks: db, Bell: &control.Bell{}, MaxWait: 20 * time.Second, IDs: source, Now: w.clock, Log: logger,
 		URLs: control.URLs{HTTP: "http://127.0.0.1:8080", RTMP: "rtmp://127.0.0.1:1935"},
 	})
 	w.serve(w.service)
@@ -100,9 +122,14 @@ func newWorld(t *testing.T) *world {
 // serve puts a handler before s; the document is that of the code.
 func (w *world) serve(s Service) {
 	w.t.Helper()
+	w.serveWith(s, [][]byte{bytes.Repeat([]byte("k"), 32)})
+}
+
+func (w *world) serveWith(s Service, tokenKeys [][]byte) {
+	w.t.Helper()
 	source := ids.New(w.clock)
 	h, err := New(Options{
-		Service: s, TokenKey: bytes.Repeat([]byte("k"), 32), OperatorToken: operatorToken,
+		Service: s, TokenKeys: tokenKeys, OperatorToken: operatorToken, Rates: w.rates,
 		Now: w.clock, IDs: func() string { return source.New("req") }, Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 	})
 	if err != nil {
@@ -129,6 +156,9 @@ func operationsOf(item *huma.PathItem) map[string]*huma.Operation {
 }
 
 func (w *world) clock() time.Time {
+	if w.real != nil {
+		return w.real()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.now
@@ -260,8 +290,8 @@ func (w *world) checkProblem(a answer, say func(string, ...any)) {
 	switch {
 	case a.status == http.StatusUnauthorized && a.header.Get("WWW-Authenticate") == "":
 		say("401 without WWW-Authenticate")
-	case a.status == http.StatusServiceUnavailable && a.header.Get("Retry-After") == "":
-		say("503 without Retry-After")
+	case (a.status == http.StatusServiceUnavailable || a.status == http.StatusTooManyRequests) && a.header.Get("Retry-After") == "":
+		say("%d without Retry-After", a.status)
 	case a.status == http.StatusMethodNotAllowed && a.header.Get("Allow") == "":
 		say("405 without Allow")
 	}

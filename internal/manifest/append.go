@@ -17,7 +17,9 @@ type Addition struct {
 	// first of a Period counts: within one, time is media time.
 	Start     time.Time
 	Dependent bool
-	// Tracks need no Origin and no BandwidthBPS: Append works them out.
+	// Tracks need no Origin, and no BandwidthBPS where nobody decided it: Append
+	// works them out. Video comes before audio; the tracks of a kind have the
+	// same timescale and the same times.
 	Tracks []Track
 	Spans  []Span
 }
@@ -69,7 +71,9 @@ func (p *Presentation) open(a Addition) {
 	for i := range d.Tracks {
 		t := &d.Tracks[i]
 		t.Origin = rescale(a.Spans[first].PTS, d.Tracks[first].Timescale, t.Timescale)
-		t.BandwidthBPS = bandwidth(a.Spans[i], t.Timescale)
+		if t.BandwidthBPS == 0 {
+			t.BandwidthBPS = bandwidth(a.Spans[i], t.Timescale)
+		}
 		p.describe(t.Rendition)
 	}
 	p.Periods = append(p.Periods, d)
@@ -102,6 +106,14 @@ func (p *Presentation) slide() {
 	for len(p.Periods) > 1 && p.Periods[1].First <= p.First {
 		p.Periods = p.Periods[1:]
 	}
+}
+
+// Trim answers the presentation without the segments after last, which is one
+// of the window's; their numbers may be given again.
+func (p Presentation) Trim(last uint64) Presentation {
+	p.Segments = p.Segments[:last+1-p.First]
+	p.Periods = slices.DeleteFunc(slices.Clone(p.Periods), func(d Period) bool { return d.First > last })
+	return p
 }
 
 // length is the duration of the first track of segment i of the window.

@@ -62,23 +62,39 @@ func (p Presentation) periodXML(b *strings.Builder, d Period) {
 		segments = append(segments, p.Segments[i])
 		sap = sap && !p.Segments[i].Dependent
 	}
+	d.adaptationSets(b, first, segments, sap)
+	b.WriteString("  </Period>\n")
+}
+
+// adaptationSets writes one AdaptationSet for video and one for audio. The
+// renditions of a kind have the same cuts (validate), so that they share
+// template and timeline.
+func (d Period) adaptationSets(b *strings.Builder, first uint64, segments []Segment, sap bool) {
 	for i, t := range d.Tracks {
+		if i > 0 && d.Tracks[i-1].Kind == t.Kind {
+			continue
+		}
+		alike, name := d.Tracks[i:i+1], t.Name
+		for len(alike) < len(d.Tracks)-i && d.Tracks[i+len(alike)].Kind == t.Kind {
+			alike, name = d.Tracks[i:i+len(alike)+1], "$RepresentationID$"
+		}
 		fmt.Fprintf(b, "    <AdaptationSet id=\"%d\" contentType=\"%s\" mimeType=\"%s/mp4\" segmentAlignment=\"true\"", int(t.Kind), t.Kind, t.Kind)
 		if sap || t.Kind == media.Audio {
 			b.WriteString(` startWithSAP="1"`)
 		}
 		b.WriteString(">\n")
-		if t.Kind == media.Audio {
+		if t.Kind == media.Audio && t.Channels > 0 {
 			fmt.Fprintf(b, "      <AudioChannelConfiguration schemeIdUri=\"urn:mpeg:dash:23003:3:audio_channel_configuration:2011\" value=\"%d\"/>\n", t.Channels)
 		}
 		fmt.Fprintf(b, "      <SegmentTemplate timescale=\"%d\" presentationTimeOffset=\"%d\" startNumber=\"%d\" initialization=\"%s\" media=\"%s/%s/$Number$.m4s\">\n        <SegmentTimeline>\n",
-			t.Timescale, t.Origin, first, InitName(d.Epoch, d.Run, t.Name), Folder(d.Epoch, d.Run), t.Name)
+			t.Timescale, t.Origin, first, InitName(d.Epoch, d.Run, name), Folder(d.Epoch, d.Run), name)
 		timeline(b, segments, i)
 		b.WriteString("        </SegmentTimeline>\n      </SegmentTemplate>\n")
-		representation(b, t)
+		for _, r := range alike {
+			representation(b, r)
+		}
 		b.WriteString("    </AdaptationSet>\n")
 	}
-	b.WriteString("  </Period>\n")
 }
 
 // timeline lists S elements; @r joins those that follow without a hole.

@@ -63,7 +63,8 @@ type Presentation struct {
 
 // Rendition is what a master playlist says of one playlist.
 type Rendition struct {
-	// Name is "v" or "a"; the playlist is <name>.m3u8.
+	// Name is "v" for the best video, "a" for audio, or a further video
+	// rendition's; the playlist is <name>.m3u8.
 	Name string `json:"name"`
 	// Kind is 1 for video, 2 for audio in the record.
 	Kind   media.Kind `json:"kind"`

@@ -114,6 +114,9 @@ func (p Presentation) validatePeriods() error {
 			if err := t.validate(); err != nil {
 				return err
 			}
+			if j > 0 && (t.Kind < d.Tracks[j-1].Kind || t.Kind == d.Tracks[j-1].Kind && (t.Timescale != d.Tracks[j-1].Timescale || t.Origin != d.Tracks[j-1].Origin)) {
+				return fmt.Errorf("period %d: track %s is not cut as %s", d.Ordinal, t.Name, d.Tracks[j-1].Name)
+			}
 			if t.Timescale < 1000 || t.Timescale > 10_000_000 || t.Origin < 0 || t.Origin > maxTicks || d.track(t.Name) != j {
 				return fmt.Errorf("period %d: track %s is out of range", d.Ordinal, t.Name)
 			}
@@ -138,6 +141,9 @@ func (d Period) validateSpans(s Segment) error {
 			span.SizeBytes < 0 || span.SizeBytes > maxSizeBytes ||
 			int64(span.PTS-t.Origin)/int64(t.Timescale) > int64(maxSpan/time.Second) || span.PTS < t.Origin {
 			return fmt.Errorf("%s is out of range", t.Name)
+		}
+		if i > 0 && t.Kind == d.Tracks[i-1].Kind && (span.PTS != s.Spans[i-1].PTS || span.Duration != s.Spans[i-1].Duration) {
+			return fmt.Errorf("%s is not cut as %s", t.Name, d.Tracks[i-1].Name)
 		}
 	}
 	return nil

@@ -69,6 +69,12 @@ func (s *IndexSegment) validate() error {
 			t.Duration <= 0 || t.Duration > 3600*media.Ticks(t.Timescale) || t.SizeBytes < 0 || t.SizeBytes > maxSizeBytes {
 			return fmt.Errorf("track %s is out of range", t.Name)
 		}
+		if i == 0 {
+			continue
+		}
+		if o := s.Tracks[i-1]; t.Kind < o.Kind || t.Kind == o.Kind && (t.Timescale != o.Timescale || t.PTS != o.PTS || t.Duration != o.Duration) {
+			return fmt.Errorf("track %s is not cut as %s", t.Name, o.Name)
+		}
 	}
 	return nil
 }

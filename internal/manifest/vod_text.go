@@ -3,10 +3,9 @@ package manifest
 import (
 	"encoding/xml"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
-
-	"github.com/roomcast/roomcast/internal/media"
 )
 
 // playlist renders the VOD playlist of one rendition (RFC 8216, 4.3.3.5).
@@ -79,26 +78,14 @@ func (r *Recording) mpd() []byte {
 
 func (r *Recording) period(b *strings.Builder, d vodPeriod, length time.Duration, segments []Segment, sap bool) {
 	fmt.Fprintf(b, "  <Period id=\"%d\" start=\"%s\" duration=\"%s\">\n", d.Ordinal, xsDuration(d.Start), xsDuration(length))
-	for i, t := range d.Tracks {
+	d.Tracks = slices.Clone(d.Tracks)
+	for i := range d.Tracks {
 		for _, known := range r.renditions {
-			if known.Name == t.Name {
-				t.BandwidthBPS = known.BandwidthBPS
+			if known.Name == d.Tracks[i].Name {
+				d.Tracks[i].BandwidthBPS = known.BandwidthBPS
 			}
 		}
-		fmt.Fprintf(b, "    <AdaptationSet id=\"%d\" contentType=\"%s\" mimeType=\"%s/mp4\" segmentAlignment=\"true\"", i+1, t.Kind, t.Kind)
-		if sap || t.Kind == media.Audio {
-			b.WriteString(` startWithSAP="1"`)
-		}
-		b.WriteString(">\n")
-		if t.Kind == media.Audio && t.Channels > 0 {
-			fmt.Fprintf(b, "      <AudioChannelConfiguration schemeIdUri=\"urn:mpeg:dash:23003:3:audio_channel_configuration:2011\" value=\"%d\"/>\n", t.Channels)
-		}
-		fmt.Fprintf(b, "      <SegmentTemplate timescale=\"%d\" presentationTimeOffset=\"%d\" startNumber=\"%d\" initialization=\"%s\" media=\"%s/%s/$Number$.m4s\">\n        <SegmentTimeline>\n",
-			t.Timescale, t.Origin, d.First, InitName(d.Epoch, d.Run, t.Name), Folder(d.Epoch, d.Run), t.Name)
-		timeline(b, segments, i)
-		b.WriteString("        </SegmentTimeline>\n      </SegmentTemplate>\n")
-		representation(b, t)
-		b.WriteString("    </AdaptationSet>\n")
 	}
+	d.adaptationSets(b, d.First, segments, sap)
 	b.WriteString("  </Period>\n")
 }

@@ -5,6 +5,7 @@ package rtmpout
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -57,6 +58,8 @@ type Options struct {
 	Now func() time.Time
 	// Software is connect's flashVer; default "FMLE/3.0 (compatible; roomcast)".
 	Software string
+	// TLS is for rtmps URLs; nil = the system's trust, the URL's host.
+	TLS *tls.Config
 }
 
 // Client is one publish in progress. Write, Close, Abort, Err and Done are
@@ -82,7 +85,7 @@ type Client struct {
 
 // Dial connects and publishes: handshake, connect, releaseStream, FCPublish,
 // createStream, publish. It returns once the server has granted the publish; a
-// refusal is a *StatusError. rawURL is rtmp://host[:port]/app/key[?query]; no
+// refusal is a *StatusError. rawURL is rtmp[s]://host[:port]/app/key[?query]; no
 // error repeats the key. ctx bounds Dial only.
 func Dial(ctx context.Context, rawURL string, opts Options) (*Client, error) {
 	t, err := parseURL(rawURL)
@@ -95,8 +98,11 @@ func Dial(ctx context.Context, rawURL string, opts Options) (*Client, error) {
 	if opts.Software == "" {
 		opts.Software = "FMLE/3.0 (compatible; roomcast)"
 	}
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", t.address)
+	dial := new(net.Dialer).DialContext
+	if t.tls {
+		dial = (&tls.Dialer{Config: opts.TLS}).DialContext
+	}
+	conn, err := dial(ctx, "tcp", t.address)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", t.address, err)
 	}

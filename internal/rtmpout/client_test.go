@@ -151,9 +151,10 @@ func TestServersThatAreNone(t *testing.T) {
 
 func TestURLs(t *testing.T) {
 	for raw, want := range map[string]target{
-		"rtmp://h/live/key":           {"h:1935", "live", "rtmp://h/live", "key"},
-		"rtmp://h:1/live/a/key?x=1":   {"h:1", "live/a", "rtmp://h:1/live/a", "key?x=1"},
-		"rtmp://[::1]:7/live/k?m=a/b": {"[::1]:7", "live", "rtmp://[::1]:7/live", "k?m=a/b"},
+		"rtmp://h/live/key":           {"h:1935", false, "live", "rtmp://h/live", "key"},
+		"rtmp://h:1/live/a/key?x=1":   {"h:1", false, "live/a", "rtmp://h:1/live/a", "key?x=1"},
+		"rtmps://h/live/key":          {"h:443", true, "live", "rtmps://h/live", "key"},
+		"rtmp://[::1]:7/live/k?m=a/b": {"[::1]:7", false, "live", "rtmp://[::1]:7/live", "k?m=a/b"},
 	} {
 		if got, err := parseURL(raw); got != want || err != nil {
 			t.Errorf("%s: %+v, %v", raw, got, err)

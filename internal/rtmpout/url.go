@@ -8,9 +8,11 @@ import (
 	"strings"
 )
 
-// target is an RTMP URL taken apart: rtmp://host[:1935]/app[/more]/key[?query].
+// target is an RTMP URL taken apart: rtmp://host[:1935]/app[/more]/key[?query],
+// or rtmps://host[:443]/….
 type target struct {
 	address string
+	tls     bool
 	app     string
 	tcURL   string
 	key     string // with its query; a secret
@@ -22,15 +24,16 @@ func parseURL(raw string) (target, error) {
 	if err != nil {
 		return target{}, errors.New("RTMP URL: not a URL")
 	}
-	if u.Scheme != "rtmp" {
-		return target{}, fmt.Errorf("RTMP URL: scheme %q, want rtmp", u.Scheme)
+	usual, ok := map[string]string{"rtmp": "1935", "rtmps": "443"}[u.Scheme]
+	if !ok {
+		return target{}, fmt.Errorf("RTMP URL: scheme %q, want rtmp or rtmps", u.Scheme)
 	}
 	if u.Hostname() == "" {
 		return target{}, errors.New("RTMP URL: no host")
 	}
 	port := u.Port()
 	if port == "" {
-		port = "1935"
+		port = usual
 	}
 	// Everything behind the host, as it was written: keys may hold percent signs.
 	_, rest, _ := strings.Cut(raw, "://")
@@ -42,8 +45,9 @@ func parseURL(raw string) (target, error) {
 	}
 	t := target{
 		address: net.JoinHostPort(u.Hostname(), port),
+		tls:     u.Scheme == "rtmps",
 		app:     path[:i],
-		tcURL:   "rtmp://" + u.Host + "/" + path[:i],
+		tcURL:   u.Scheme + "://" + u.Host + "/" + path[:i],
 		key:     path[i+1:],
 	}
 	if query != "" {

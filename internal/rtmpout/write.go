@@ -49,7 +49,7 @@ func (c *Client) Close() error {
 	}
 	c.deadline(closeTimeout) // for a write that is under way
 	err := c.unpublish()
-	if half, ok := c.conn.(*net.TCPConn); ok && err == nil && half.CloseWrite() == nil {
+	if half, ok := c.conn.(interface{ CloseWrite() error }); ok && err == nil && half.CloseWrite() == nil {
 		// The server reads our words, then closes.
 		_ = c.conn.SetReadDeadline(c.opts.Now().Add(closeTimeout)) // a dead socket ends the reader anyway
 		<-c.done

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/control"
 )
@@ -44,6 +46,7 @@ const (
 	BugCloseForgotten  Bug = "an end leaves the lease open"
 	BugRoomForgotten   Bug = "a room is not written with its key"
 	BugNoticeForgotten Bug = "a transition without a notice"
+	BugReissueUntold   Bug = "a new string without a notice"
 	BugJournalTwice    Bug = "a transition is journalled as another"
 	BugStringStays     Bug = "a force end keeps the string"
 	BugPostForgotten   Bug = "an end without a recording"
@@ -63,7 +66,8 @@ func Bugs() []Bug {
 		BugTakeAnyEpoch, BugTakeTheLiving, BugTakeDisconnected, BugRenewAlways, BugReleaseAnyone,
 		BugTakeSameEpoch, BugWorkerMintsPlayID, BugHeldOnly, BugDeadUnseen,
 		BugNoFence, BugNoSeq, BugNoImpliedStop, BugCloseSameEpoch, BugCloseSamePlay, BugCloseKeepsFence,
-		BugCloseForgotten, BugRoomForgotten, BugNoticeForgotten, BugJournalTwice, BugStringStays, BugPostForgotten,
+		BugCloseForgotten, BugRoomForgotten, BugNoticeForgotten, BugReissueUntold, BugJournalTwice, BugStringStays,
+		BugPostForgotten,
 		BugWallClock, BugRefusedGoesOn, BugNeverEnds,
 	}
 }
@@ -88,6 +92,8 @@ func (w *world) spoil(c *control.Changes) {
 		c.Rooms = nil
 	case w.bug == BugNoticeForgotten && len(c.Notices) > 1:
 		c.Notices = c.Notices[1:]
+	case w.bug == BugReissueUntold:
+		c.Notices = slices.DeleteFunc(c.Notices, func(n control.Notice) bool { return n.Type == control.NoticeReissued })
 	case w.bug == BugJournalTwice && len(c.Journal) > 1:
 		c.Journal[1].From, c.Journal[1].On, c.Journal[1].To = c.Journal[0].From, c.Journal[0].On, c.Journal[0].To
 	case w.bug == BugStringStays && len(c.Keys) == 1:

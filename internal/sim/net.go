@@ -137,6 +137,10 @@ func (n *net) APIKey(ctx context.Context, id string) (control.APIKey, error) {
 	return n.w.store.APIKey(ctx, id)
 }
 
+func (n *net) APIKeys(ctx context.Context, app broadcast.AppID, p control.Page) (control.List[control.APIKey], error) {
+	return n.w.store.APIKeys(ctx, app, p)
+}
+
 func (n *net) Member(ctx context.Context, id broadcast.MemberID) (control.Member, error) {
 	return through(n, "member", func() (control.Member, error) { return n.w.store.Member(ctx, id) })
 }
@@ -190,6 +194,18 @@ func (n *net) Journal(ctx context.Context, aggregate string, p control.Page) (co
 	return n.w.store.Journal(ctx, aggregate, p)
 }
 
+func (n *net) Profile(ctx context.Context, id broadcast.ProfileID) (control.TranscodingProfile, error) {
+	return n.w.store.Profile(ctx, id)
+}
+
+func (n *net) ProfileRevision(ctx context.Context, id broadcast.ProfileID, revision uint64) (control.TranscodingProfile, error) {
+	return n.w.store.ProfileRevision(ctx, id, revision)
+}
+
+func (n *net) Profiles(ctx context.Context, app broadcast.AppID, p control.Page) (control.List[control.TranscodingProfile], error) {
+	return n.w.store.Profiles(ctx, app, p)
+}
+
 func (n *net) HeldLeases(ctx context.Context, after broadcast.KeyID, limit int) ([]broadcast.Lease, error) {
 	return through(n, "held leases", func() ([]broadcast.Lease, error) { return n.w.store.HeldLeases(ctx, after, limit) })
 }
@@ -202,12 +218,20 @@ func (n *net) DueJobs(ctx context.Context, now time.Time, limit int) ([]control.
 	return through(n, "due jobs", func() ([]control.Job, error) { return n.w.store.DueJobs(ctx, now, limit) })
 }
 
+func (n *net) Job(ctx context.Context, id string) (control.Job, error) {
+	return through(n, "job", func() (control.Job, error) { return n.w.store.Job(ctx, id) })
+}
+
 func (n *net) FinishJob(ctx context.Context, id string) error {
 	return done(n, "finish job", func() error { return n.w.store.FinishJob(ctx, id) })
 }
 
 func (n *net) RetryJob(ctx context.Context, j control.Job) error {
 	return done(n, "retry job", func() error { return n.w.store.RetryJob(ctx, j) })
+}
+
+func (n *net) ClaimJob(ctx context.Context, was time.Time, j control.Job) error {
+	return done(n, "claim job", func() error { return n.w.store.ClaimJob(ctx, was, j) })
 }
 
 // FindPublisher implements control.Leases, as all that follow.

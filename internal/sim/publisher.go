@@ -132,8 +132,8 @@ func (w *world) stay(p *proc, c *conn) {
 			return
 		}
 		p.sleep(min(until-w.now, w.between(time.Second, 10*time.Second)))
-		if !c.open || !w.chaos {
-			continue
+		if !c.open || c.gone || !w.chaos {
+			continue // it may have been taken away meanwhile
 		}
 		if c.silent >= 0 {
 			c.speak()

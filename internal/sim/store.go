@@ -33,6 +33,9 @@ type Store struct {
 	notices map[broadcast.EventID]control.Notice
 	jobs    map[string]control.Job
 	commits map[string]struct{}
+
+	profiles  map[broadcast.ProfileID]control.TranscodingProfile
+	revisions map[revision]control.TranscodingProfile
 }
 
 type user struct {
@@ -69,6 +72,9 @@ func NewStore(now func() time.Time) *Store {
 		notices: map[broadcast.EventID]control.Notice{},
 		jobs:    map[string]control.Job{},
 		commits: map[string]struct{}{},
+
+		profiles:  map[broadcast.ProfileID]control.TranscodingProfile{},
+		revisions: map[revision]control.TranscodingProfile{},
 	}
 }
 
@@ -128,7 +134,7 @@ func (s *Store) Commit(ctx context.Context, c control.Changes) error {
 	}
 	var u undo
 	for _, part := range []func(*undo, *control.Changes) error{
-		s.saveOwners, s.saveShows, s.saveLeases, s.saveStrings, s.saveTrail, s.remove,
+		s.saveOwners, s.saveProfiles, s.saveShows, s.saveLeases, s.saveStrings, s.saveTrail, s.remove,
 	} {
 		if err := part(&u, &c); err != nil {
 			for i := len(u) - 1; i >= 0; i-- {
@@ -249,6 +255,20 @@ func (s *Store) saveTrail(u *undo, c *control.Changes) error {
 }
 
 func (s *Store) remove(u *undo, c *control.Changes) error {
+	for _, k := range c.DeleteAPIKeys {
+		err := version(s.apiKeys, k.ID, k.Version, func(v control.APIKey) uint64 { return v.Version })
+		if err != nil || k.Version == 0 {
+			return errors.Join(control.ErrConflict, err)
+		}
+		remove(u, s.apiKeys, k.ID)
+	}
+	for _, a := range c.DeleteApps {
+		err := version(s.apps, a.ID, a.Version, func(v control.App) uint64 { return v.Version })
+		if err != nil || a.Version == 0 {
+			return errors.Join(control.ErrConflict, err)
+		}
+		remove(u, s.apps, a.ID)
+	}
 	for _, r := range c.DeleteRooms {
 		err := version(s.rooms, r.ID, r.Version, func(v broadcast.VideoRoom) uint64 { return v.Version })
 		if err != nil || r.Version == 0 {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -139,6 +140,14 @@ func (s *Store) Apps(_ context.Context, p control.Page) (control.List[control.Ap
 		func(a control.App) []string { return []string{string(a.ID)} })
 }
 
+// APIKeys implements control.Store.
+func (s *Store) APIKeys(_ context.Context, app broadcast.AppID, p control.Page) (control.List[control.APIKey], error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return page("api keys", s.apiKeys, p, func(k control.APIKey) bool { return k.AppID == app },
+		func(k control.APIKey) []string { return []string{k.ID} })
+}
+
 // Members implements control.Store.
 func (s *Store) Members(_ context.Context, app broadcast.AppID, p control.Page) (control.List[control.Member], error) {
 	s.mu.Lock()
@@ -222,11 +231,29 @@ func (s *Store) DueJobs(ctx context.Context, now time.Time, limit int) ([]contro
 	return due[:min(limit, len(due))], ctx.Err()
 }
 
+// Job implements control.Store.
+func (s *Store) Job(ctx context.Context, id string) (control.Job, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return find(ctx, s.jobs, id)
+}
+
 // FinishJob implements control.Store.
 func (s *Store) FinishJob(ctx context.Context, id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.jobs, id)
+	return ctx.Err()
+}
+
+// ClaimJob implements control.Store.
+func (s *Store) ClaimJob(ctx context.Context, was time.Time, j control.Job) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if there, err := find(ctx, s.jobs, j.ID); err != nil || !there.DueAt.Equal(was) {
+		return errors.Join(control.ErrConflict, err)
+	}
+	s.jobs[j.ID] = j
 	return ctx.Err()
 }
 

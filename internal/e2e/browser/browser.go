@@ -178,6 +178,7 @@ type request struct {
 	Mobile bool   `json:"mobile,omitempty"`
 	Path   string `json:"path,omitempty"`
 	Script string `json:"script,omitempty"`
+	BPS    int    `json:"bps,omitempty"`
 }
 
 // call sends r and decodes the answer into result, unless that is nil.

@@ -102,6 +102,11 @@ func (p *Page) Screenshot(ctx context.Context, path string) error {
 	return p.browser.call(ctx, request{Do: "screenshot", Page: p.id, Path: path}, nil)
 }
 
+// Limit emulates a connection that brings that many bit/s down; 0 = no limit.
+func (p *Page) Limit(ctx context.Context, bps int) error {
+	return p.browser.call(ctx, request{Do: "limit", Page: p.id, BPS: bps}, nil)
+}
+
 // Eval runs a JavaScript expression in the page and decodes its value into
 // result, unless that is nil.
 func (p *Page) Eval(ctx context.Context, script string, result any) error {

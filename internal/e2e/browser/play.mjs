@@ -7,6 +7,7 @@
 //   {"id":4,"do":"screenshot","page":1,"path":"…png"}
 //   {"id":5,"do":"eval","page":1,"script":"document.title"}
 //   {"id":6,"do":"close","page":1}
+//   {"id":7,"do":"limit","page":1,"bps":800000}   of what comes down; 0 = no limit
 
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -55,6 +56,12 @@ const requests = {
   },
   async screenshot({ page, path }) { await pages.get(page).page.screenshot({ path }); },
   async eval({ page, script }) { return await pages.get(page).page.evaluate(script) ?? null; },
+  async limit({ page, bps = 0 }) {
+    const p = pages.get(page);
+    p.cdp ??= await p.context.newCDPSession(p.page);
+    await p.cdp.send("Network.enable");
+    await p.cdp.send("Network.emulateNetworkConditions", { offline: false, latency: 0, uploadThroughput: -1, downloadThroughput: bps ? bps / 8 : -1 });
+  },
   async close({ page }) {
     await pages.get(page).context.close();
     pages.delete(page);

@@ -24,6 +24,7 @@ type source struct {
 	runs     int
 	filled   bool    // holes in the audio are filled
 	warn     string  // a warning that must be there
+	partial  bool    // the pictures of the files do not all come
 	spread   float64 // ms that offsets may differ by; 0 = 2: RTMP rounds, we do not
 }
 
@@ -248,6 +249,7 @@ func all() map[string]func(t *testing.T) source {
 		"scene cuts":          one("fps=25 gop=100 bf=2 d=14 keys=0.4,2.9,3.2,5.7,6.0,8.8,9.1"),
 		"23.976 fps":          one("fps=24000/1001 gop=48 bf=2"),
 		"29.97 fps":           one("fps=30000/1001 gop=60 bf=2"),
+		"59.94 fps":           one("fps=60000/1001 gop=120 bf=2"),
 		"50 fps":              one("fps=50 gop=100 bf=2"),
 		"60 fps":              one("fps=60 gop=120"),
 		"variable frame rate": one("fps=50 gop=60 vf=select='lt(mod(n\\,100)\\,30)+not(mod(n\\,7))'"),
@@ -314,6 +316,24 @@ func all() map[string]func(t *testing.T) source {
 			s.filled, s.spread, s.warn = true, 30, segment.WarnNoAudio
 			return s
 		},
+		"pictures stop, sound goes on": func(t *testing.T) source {
+			s := simple(t, "fps=25 gop=50 d=20").leaveOut(rtmpout.TypeVideo, 4000, 14_000)
+			s.runs, s.warn, s.spread, s.partial = 3, segment.WarnNoVideo, 60, true
+			return s
+		},
+		"times that do not rise": func(t *testing.T) source {
+			s := simple(t, mode2sGOP).change(func(steps []step) []step {
+				for i := range steps { // two in a row at the same time, and one earlier
+					if p := &steps[i].tag; p.Type == rtmpout.TypeVideo && p.TimestampMS%400 == 40 {
+						p.TimestampMS -= 60
+					}
+				}
+				return steps
+			})
+			s.spread = 65
+			return s
+		},
+		"HEVC": func(t *testing.T) source { return inARow(t, 1, 0, usual+" noaudio codec=libx265") },
 		"uplink stalls": func(t *testing.T) source {
 			return simple(t, usual+" d=12").change(func(steps []step) []step {
 				for i := range steps {

@@ -90,11 +90,16 @@ func (c *checker) period(p mpdPeriod) {
 }
 
 func (c *checker) adaptationSet(p mpdPeriod, set mpdSet, start time.Time, named map[string]map[uint64]bool) {
-	if len(set.Reps) != 1 {
-		c.find("syntax", "%d representations", len(set.Reps))
-		return
+	if len(set.Reps) == 0 {
+		c.find("syntax", "no representation")
 	}
-	rep, m := set.Reps[0], set.Template
+	for _, rep := range set.Reps {
+		c.representation(p, set, rep, start, named)
+	}
+}
+
+func (c *checker) representation(p mpdPeriod, set mpdSet, rep mpdRep, start time.Time, named map[string]map[uint64]bool) {
+	m := set.Template.of(rep.ID)
 	fixed := fmt.Sprint(rep.Codecs, m.Timescale, m.PTO, m.Init, m.Media)
 	if was, ok := c.periods[p.ID].sets[rep.ID]; ok && was != fixed {
 		c.find("period", "%s of period %s changes from %s to %s", rep.ID, p.ID, was, fixed)
@@ -123,13 +128,13 @@ func (c *checker) adaptationSet(p mpdPeriod, set mpdSet, start time.Time, named 
 		if ticks(s.d, m.Timescale) > longest {
 			c.find("max-segment", "segment %d of %s lasts %v, maxSegmentDuration is %q", s.number, rep.ID, ticks(s.d, m.Timescale), c.doc.MaxSeg)
 		}
-		c.listed(p, set, s, start)
+		c.listed(p, set, rep.ID, s, start)
 	}
 }
 
 // listed compares one S with the boxes and with the playlist.
-func (c *checker) listed(p mpdPeriod, set mpdSet, s listed, start time.Time) {
-	rep, m := set.Reps[0].ID, set.Template
+func (c *checker) listed(p mpdPeriod, set mpdSet, rep string, s listed, start time.Time) {
+	m := set.Template.of(rep)
 	if !c.once(fmt.Sprint("mpd ", rep, p.ID, " ", s, set.SAP)) {
 		return
 	}

@@ -30,10 +30,19 @@ type mpdSet struct {
 	ContentType string      `xml:"contentType,attr"`
 	SAP         string      `xml:"startWithSAP,attr"`
 	Template    mpdTemplate `xml:"SegmentTemplate"`
-	Reps        []struct {
-		ID     string `xml:"id,attr"`
-		Codecs string `xml:"codecs,attr"`
-	} `xml:"Representation"`
+	Reps        []mpdRep    `xml:"Representation"`
+}
+
+type mpdRep struct {
+	ID     string `xml:"id,attr"`
+	Codecs string `xml:"codecs,attr"`
+}
+
+// of is the template of one representation (5.3.9.4.4).
+func (m mpdTemplate) of(rep string) mpdTemplate {
+	m.Init = strings.ReplaceAll(m.Init, "$RepresentationID$", rep)
+	m.Media = strings.ReplaceAll(m.Media, "$RepresentationID$", rep)
+	return m
 }
 
 type mpdTemplate struct {

@@ -10,6 +10,11 @@
 // the directory, in this order: after a crash of the program or the machine an
 // object is there whole or not at all, and one whose Put was answered is
 // there. It is visible from the rename on, which may be before the answer.
+//
+// An object that is not control.Durable is written the same way without the
+// syncs: the page cache outlives the program, and a power cut is what only a
+// sync helps against. Within a second one syncfs makes all of them durable
+// (docs/adr/0016).
 package disk
 
 import (
@@ -50,6 +55,9 @@ type Disk struct {
 	locks [stripes]keyLock
 	dirs  dirs
 	etags etags
+
+	flusher   flusher
+	restarted bool
 }
 
 var _ control.Objects = (*Disk)(nil)
@@ -86,11 +94,18 @@ func Open(dir string) (*Disk, error) {
 	}
 	d := &Disk{root: root}
 	d.dirs.root = root
+	if d.flusher.root, err = os.Open(dir); err != nil {
+		return nil, errors.Join(fmt.Errorf("open objects: %w", err), root.Close())
+	}
+	if d.restarted, err = d.noteBoot(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open objects in %s: %w", dir, err), d.Close())
+	}
 	return d, nil
 }
 
-// Close lets go of the directory. Nothing may be under way.
-func (d *Disk) Close() error { return d.root.Close() }
+// Close makes everything durable and lets go of the directory. Nothing may be
+// under way.
+func (d *Disk) Close() error { return errors.Join(d.flusher.close(), d.root.Close()) }
 
 // checkKey refuses what is no key. Elements that begin with a dot are ours.
 func checkKey(key string) error {

@@ -72,7 +72,7 @@ func TestMediaArePlainFilesAndNothingElse(t *testing.T) {
 	d := open(t, dir)
 	put(t, d, "live/p/v.m3u8", "#EXTM3U", control.PutOptions{ContentType: "application/vnd.apple.mpegurl", CacheControl: "max-age=0, s-maxage=1"})
 	put(t, d, "live/p/a/1.m4s", "x", control.PutOptions{ContentType: "audio/mp4", CacheControl: "public, max-age=31536000, immutable"})
-	if got := strings.Join(files(t, dir), " "); got != ".tmp live live/p live/p/a live/p/a/1.m4s live/p/v.m3u8" {
+	if got := strings.Join(files(t, dir), " "); got != ".boot .tmp live live/p live/p/a live/p/a/1.m4s live/p/v.m3u8" {
 		t.Errorf("files: %s", got)
 	}
 	if b, err := os.ReadFile(filepath.Join(dir, "live/p/v.m3u8")); err != nil || string(b) != "#EXTM3U" {
@@ -84,7 +84,7 @@ func TestMediaArePlainFilesAndNothingElse(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := strings.Join(files(t, dir), " "); got != ".tmp" {
+	if got := strings.Join(files(t, dir), " "); got != ".boot .tmp" {
 		t.Errorf("after all is deleted: %s", got)
 	}
 }

@@ -42,7 +42,7 @@ func (d *Disk) put(ctx context.Context, key string, body [][]byte, opt control.P
 	if err := d.condition(key, opt); err != nil {
 		return "", err
 	}
-	if err := d.replace(l, key, etag, body, headersOf(key, opt)); err != nil {
+	if err := d.replace(l, key, etag, body, opt); err != nil {
 		d.dirs.prune(path.Dir(key))
 		return "", err
 	}
@@ -82,12 +82,22 @@ func (d *Disk) condition(key string, opt control.PutOptions) error {
 }
 
 // replace makes body the object of key.
-func (d *Disk) replace(l *keyLock, key, etag string, body [][]byte, h headers) error {
-	temp, info, err := d.writeTemp(body)
+func (d *Disk) replace(l *keyLock, key, etag string, body [][]byte, opt control.PutOptions) error {
+	if !canFlush {
+		opt.Durability = control.Durable
+	}
+	temp, info, err := d.writeTemp(body, opt.Durability)
 	if err != nil {
 		return err
 	}
-	return d.place(l, key, etag, temp, info, h)
+	if err := d.place(l, key, etag, temp, info, headersOf(key, opt)); err != nil {
+		return err
+	}
+	if opt.Durability != control.Durable {
+		d.flusher.later()
+		return nil
+	}
+	return mapError(d.dirs.sync(path.Dir(key)))
 }
 
 // place makes a finished file below tempDir the object of key.
@@ -106,29 +116,36 @@ func (d *Disk) place(l *keyLock, key, etag, temp string, info fs.FileInfo, h hea
 	if kept {
 		d.dropHeaders(key, etag, h)
 	}
-	return mapError(d.dirs.sync(path.Dir(key)))
+	return nil
 }
 
-// writeTemp writes and syncs a file below tempDir.
-func (d *Disk) writeTemp(body [][]byte) (string, fs.FileInfo, error) {
+// writeTemp writes a file below tempDir, and makes it as durable as the file
+// can be before it has its name.
+func (d *Disk) writeTemp(body [][]byte, durability control.Durability) (string, fs.FileInfo, error) {
 	name := path.Join(tempDir, strconv.FormatUint(d.temps.Add(1), 10))
 	f, err := d.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode)
 	if err != nil {
 		return "", nil, mapError(err)
 	}
-	for _, piece := range body {
-		if _, err = f.Write(piece); err != nil {
-			break
-		}
-	}
-	if err == nil {
-		err = f.Sync()
+	if err = writePieces(f, body); err == nil {
+		err = d.syncFile(f, durability)
 	}
 	info, statErr := f.Stat()
 	if err = errors.Join(err, statErr, f.Close()); err != nil {
 		return "", nil, errors.Join(mapError(err), d.root.Remove(name))
 	}
 	return name, info, nil
+}
+
+// syncFile makes a written file durable: alone, or with all that waits.
+func (d *Disk) syncFile(f *os.File, durability control.Durability) error {
+	switch {
+	case durability == control.Fleeting:
+		return nil
+	case durability == control.Durable && d.flusher.pending():
+		return d.flusher.flush()
+	}
+	return f.Sync()
 }
 
 // rename puts a finished file into its place. The directory may be removed, by
@@ -165,7 +182,7 @@ func (d *Disk) keepHeaders(key, etag string, h headers) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	temp, _, err := d.writeTemp([][]byte{b})
+	temp, _, err := d.writeTemp([][]byte{b}, control.Durable)
 	if err != nil {
 		return false, err
 	}

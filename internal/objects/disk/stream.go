@@ -42,7 +42,7 @@ func (d *Disk) putFrom(ctx context.Context, key string, r io.Reader, opt control
 		d.dirs.prune(path.Dir(key))
 		return "", err
 	}
-	return etag, nil
+	return etag, mapError(d.dirs.sync(path.Dir(key)))
 }
 
 // copyTemp writes and syncs a file below tempDir; its name, ETag and size.
@@ -55,7 +55,7 @@ func (d *Disk) copyTemp(ctx context.Context, r io.Reader) (name, etag string, in
 	h := sha256.New()
 	_, err = io.Copy(io.MultiWriter(f, h), reader{ctx, r})
 	if err == nil {
-		err = f.Sync()
+		err = d.syncFile(f, control.Durable)
 	}
 	info, statErr := f.Stat()
 	if err = errors.Join(err, statErr, f.Close()); err != nil {

@@ -7,7 +7,8 @@
 //   - A delayed or failing message holds up its own group, and only that.
 //   - A duplicate is dropped also when the first one is acknowledged already.
 //   - Replay puts a dead letter at the end of its group with Attempts at 1
-//     again, whatever was sent before. An unknown dead letter is ErrNotFound.
+//     again, whatever was sent before; of several at once one sends it. An
+//     unknown dead letter is ErrNotFound.
 //   - Send refuses an empty Group, an empty DedupID and a larger Body.
 package queuetest
 
@@ -16,6 +17,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,6 +51,7 @@ func Run(t *testing.T, open Open) {
 		"what is not acknowledged comes again":          redelivery,
 		"a duplicate is dropped":                        dedup,
 		"what fails too often lies among the dead":      deadLetters,
+		"a letter is replayed once and in order":        replayRace,
 		"what is returned comes after its delay":        returns,
 		"whoever waits is woken":                        woken,
 		"an overdue message ends a wait":                overdue,
@@ -237,6 +241,40 @@ func deadLetters(f *fixture) {
 	f.none("dropped")
 	f.is("drop garbage", f.q.Drop(f.ctx, "garbage"), control.ErrNotFound)
 	f.is("replay garbage", f.q.Replay(f.ctx, "garbage"), control.ErrNotFound)
+}
+
+// replayRace: of several who replay a letter at once, one sends it; and letters
+// of one group that are replayed in the order of the list arrive in it.
+func replayRace(f *fixture) {
+	for _, body := range []string{"one", "two"} {
+		f.send("g", body)
+		for i := range maxReceives {
+			f.must(f.q.Return(f.ctx, f.next(body, i+1), 0))
+		}
+		f.none("dead")
+	}
+	var replayed atomic.Int32
+	for _, d := range f.dead(2) {
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				err := f.q.Replay(f.ctx, d.Receipt)
+				if err == nil {
+					replayed.Add(1)
+				} else if !errors.Is(err, control.ErrNotFound) {
+					f.Errorf("replay: %v", err)
+				}
+			})
+		}
+		all.Wait()
+	}
+	if n := replayed.Load(); n != 2 {
+		f.Errorf("2 letters were replayed %d times", n)
+	}
+	f.must(f.q.Ack(f.ctx, f.next("one", 1)))
+	f.must(f.q.Ack(f.ctx, f.next("two", 1)))
+	f.none("replayed")
+	f.dead(0)
 }
 
 func (f *fixture) dead(n int) []control.Delivery {

@@ -86,6 +86,19 @@ func TestContract(t *testing.T) {
 	})
 }
 
+func TestIdempotencyContract(t *testing.T) {
+	deployed := newTable(t)
+	storetest.RunIdempotency(t, func(t *testing.T) (control.Store, control.Idempotency) {
+		s := deployed.again(t).open(t)
+		return s, s
+	})
+}
+
+func TestCustomersContract(t *testing.T) {
+	deployed := newTable(t)
+	storetest.RunCustomers(t, func(t *testing.T) storetest.Customers { return deployed.again(t).open(t) })
+}
+
 // TestMain has the contract's model drawn less often: a step is a thousand
 // times slower than on a file.
 func TestMain(m *testing.M) {

@@ -32,7 +32,7 @@ const heldShards = 16
 
 func leaseKey(id broadcast.KeyID) item { return single("LEASE", string(id)) }
 
-func shardOf(id broadcast.KeyID) int {
+func shardOf[ID ~string](id ID) int {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(id)) // a hash takes everything
 	return int(h.Sum32() % heldShards)

@@ -2,14 +2,10 @@ package dynamo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/control"
@@ -187,19 +183,9 @@ func (s *Store) updateLease(ctx context.Context, id broadcast.KeyID, set item, r
 	if len(remove) > 0 {
 		update += " REMOVE #" + strings.Join(remove, ", #")
 	}
-	out, err := s.api.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: s.table, Key: leaseKey(id), UpdateExpression: &update, ConditionExpression: e.condition(),
-		ExpressionAttributeNames: names(update, e.text), ExpressionAttributeValues: bind(set, e.values),
-		ReturnValues: types.ReturnValueAllNew, ReturnValuesOnConditionCheckFailure: allOld,
-	})
-	var failed *types.ConditionalCheckFailedException
-	switch {
-	case errors.As(err, &failed) && failed.Item == nil:
-		return nil, false, control.ErrNotFound
-	case errors.As(err, &failed):
-		return failed.Item, false, nil
-	case err != nil:
-		return nil, false, err
+	it, held, err := s.conditional(ctx, leaseKey(id), update, e, set)
+	if err == nil && !held && it == nil {
+		err = control.ErrNotFound
 	}
-	return out.Attributes, true, nil
+	return it, held, err
 }

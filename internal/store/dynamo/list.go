@@ -50,6 +50,9 @@ type listing[T any] struct {
 	ascending bool
 	// keep reports whether a record, read again, is in the list.
 	keep func(T) bool
+	// refer answers the key of the record that an item of the table stands
+	// for; nil = the items are the records.
+	refer func(item) item
 	// sure: the index alone decides, so one key more than the page tells
 	// whether there is a next one.
 	sure bool
@@ -145,14 +148,18 @@ func (l *listing[T]) query(ctx context.Context, s *Store, place string, n int) (
 // records answers the records of keys, in their order; nil where one is gone.
 func (l *listing[T]) records(ctx context.Context, s *Store, keys []item) ([]*T, error) {
 	found := map[string]item{}
-	if l.index == "" {
+	refer := l.refer
+	if refer == nil {
+		refer = func(it item) item { return item{attrPK: it[attrPK], attrSK: it[attrSK]} }
+	}
+	if l.index == "" && l.refer == nil {
 		for _, it := range keys {
 			found[nameOf(it)] = it
 		}
 	} else {
 		var asked []item
 		for _, k := range keys {
-			asked = append(asked, item{attrPK: k[attrPK], attrSK: k[attrSK]})
+			asked = append(asked, refer(k))
 		}
 		var err error
 		if found, err = s.getAll(ctx, asked); err != nil {
@@ -161,7 +168,7 @@ func (l *listing[T]) records(ctx context.Context, s *Store, keys []item) ([]*T, 
 	}
 	recs := make([]*T, len(keys))
 	for i, k := range keys {
-		it, ok := found[nameOf(k)]
+		it, ok := found[nameOf(refer(k))]
 		if !ok {
 			continue
 		}

@@ -19,6 +19,15 @@ func (s *Store) Apps(ctx context.Context, p control.Page) (control.List[control.
 	return l.read(ctx, s, p)
 }
 
+// APIKeys lists an app's API keys.
+func (s *Store) APIKeys(ctx context.Context, app broadcast.AppID, p control.Page) (control.List[control.APIKey], error) {
+	l := listing[control.APIKey]{
+		name: "api keys", index: attrOfApp, hash: "APIKEY#" + string(app), sortBy: attrID, ascending: p.Ascending, sure: true,
+		keep: func(k control.APIKey) bool { return k.AppID == app },
+	}
+	return l.read(ctx, s, p)
+}
+
 // Members lists an app's members.
 func (s *Store) Members(ctx context.Context, app broadcast.AppID, p control.Page) (control.List[control.Member], error) {
 	l := listing[control.Member]{

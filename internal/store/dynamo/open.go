@@ -1,6 +1,6 @@
 // Package dynamo keeps the records of an AWS installation in one DynamoDB
-// table (infra/data.yaml; docs/adr/0010-dynamodb-one-table.md). It is both
-// control.Store and control.Leases. Lists and what the sweeper asks for come
+// table (infra/data.yaml; docs/adr/0010-dynamodb-one-table.md). It is
+// control.Store, control.Leases and the way to customers. Lists and what the sweeper asks for come
 // from indexes that AWS brings up to date a moment after a write: they may
 // miss what was written in the last second, but every record in them is read
 // again consistently, so that none is shown as it was or where it is not.

@@ -35,7 +35,9 @@ type writer struct {
 }
 
 func (w *writer) all() error {
-	for _, part := range []func() error{w.saveRecords, w.saveMembers, w.saveShows, w.saveLeases, w.saveStrings, w.saveTrail, w.remove} {
+	for _, part := range []func() error{
+		w.saveRecords, w.saveProfiles, w.saveMembers, w.saveShows, w.saveLeases, w.saveStrings, w.saveEndpoints, w.saveOnce, w.saveTrail, w.remove,
+	} {
 		if err := part(); err != nil {
 			return err
 		}
@@ -65,7 +67,9 @@ func (w *writer) saveRecords() error {
 	for _, k := range w.c.APIKeys {
 		v := k.Version
 		k.Version++
-		if err := w.save(single("APIKEY", k.ID), v, k, atVersion(v)); err != nil {
+		it := listed(single("APIKEY", k.ID), "APIKEY", k.ID, k.AppID, "", "")
+		delete(it, attrOfAll)
+		if err := w.save(it, v, k, atVersion(v)); err != nil {
 			return err
 		}
 	}
@@ -211,9 +215,8 @@ func (w *writer) saveTrail() error {
 		w.put(it, absent())
 	}
 	for _, n := range w.c.Notices {
-		it := key("NOTICE#"+n.Aggregate, ordered(n.Sequence))
-		it[attrExpires] = unix(w.now.Add(noticeMemory))
-		if err := document(it, n); err != nil {
+		it, err := noticeItem(n, w.now.Add(noticeMemory))
+		if err != nil {
 			return err
 		}
 		w.put(it, absent())
@@ -249,6 +252,12 @@ func (w *writer) remove() error {
 	}
 	for _, k := range w.c.DeleteKeys {
 		w.removeKey(k)
+	}
+	for _, k := range w.c.DeleteAPIKeys {
+		w.delete(single("APIKEY", k.ID), stored(k.Version))
+	}
+	for _, a := range w.c.DeleteApps {
+		w.delete(single("APP", string(a.ID)), stored(a.Version))
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ func (d *DB) Commit(ctx context.Context, c control.Changes) error {
 			return err
 		}
 		for _, part := range []func(context.Context, *sql.Tx, *control.Changes) error{
-			d.saveOnce, d.saveEndpoints, d.saveRecords, d.saveShows, d.saveLeases, d.saveStrings, d.saveTrail, d.remove, d.watch,
+			d.saveOnce, d.saveEndpoints, d.saveRecords, d.saveProfiles, d.saveShows, d.saveLeases, d.saveStrings, d.saveTrail, d.remove, d.watch,
 		} {
 			if err := part(ctx, tx, &c); err != nil {
 				return err
@@ -214,6 +214,16 @@ func (d *DB) remove(ctx context.Context, tx *sql.Tx, c *control.Changes) error {
 	}
 	for _, m := range c.DeleteMembers {
 		if err := d.put.members.remove(ctx, tx, m.ID, m.Version); err != nil {
+			return err
+		}
+	}
+	for _, k := range c.DeleteAPIKeys {
+		if err := d.put.apiKeys.remove(ctx, tx, k.ID, k.Version); err != nil {
+			return err
+		}
+	}
+	for _, a := range c.DeleteApps {
+		if err := d.put.apps.remove(ctx, tx, a.ID, a.Version); err != nil {
 			return err
 		}
 	}

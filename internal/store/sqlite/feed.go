@@ -15,11 +15,12 @@ var _ control.Feed = (*DB)(nil)
 
 const (
 	// There is one writer, so that rows come in the order of their commits.
-	unplacedSQL = "SELECT doc FROM notices WHERE position IS NULL ORDER BY rowid LIMIT ?"
-	feedSQL     = "SELECT doc, position FROM notices WHERE app_id = ? AND position > ? ORDER BY position LIMIT ?"
-	ownFeedSQL  = "SELECT doc, position FROM notices WHERE app_id = ? AND member_id = ? AND position > ? ORDER BY position LIMIT ?"
-	feedEndSQL  = "SELECT ifnull(max(position), 0) FROM feed_ends WHERE app_id = ?"
-	placeSQL    = `UPDATE notices SET position = (SELECT ifnull(max(position), 0) + 1 FROM feed_ends WHERE app_id = ?1),
+	unplacedSQL   = "SELECT doc FROM notices WHERE position IS NULL ORDER BY rowid LIMIT ?"
+	unplacedOfSQL = "SELECT doc FROM notices WHERE aggregate = ? AND sequence <= ? AND position IS NULL ORDER BY sequence"
+	feedSQL       = "SELECT doc, position FROM notices WHERE app_id = ? AND position > ? ORDER BY position LIMIT ?"
+	ownFeedSQL    = "SELECT doc, position FROM notices WHERE app_id = ? AND member_id = ? AND position > ? ORDER BY position LIMIT ?"
+	feedEndSQL    = "SELECT ifnull(max(position), 0) FROM feed_ends WHERE app_id = ?"
+	placeSQL      = `UPDATE notices SET position = (SELECT ifnull(max(position), 0) + 1 FROM feed_ends WHERE app_id = ?1),
 		app_id = ?1, member_id = ?2, at = ?3 WHERE id = ?4 AND position IS NULL`
 	feedRiseSQL  = "INSERT INTO feed_ends (app_id, position) VALUES (?, 1) ON CONFLICT (app_id) DO UPDATE SET position = position + 1"
 	purgeFeedSQL = "DELETE FROM notices WHERE id IN (SELECT id FROM notices WHERE position IS NOT NULL AND at < ? ORDER BY at LIMIT ?)"
@@ -34,7 +35,27 @@ func (d *DB) Unplaced(ctx context.Context, limit int) ([]control.Notice, error) 
 	return list, nil
 }
 
-// Place gives notices their places.
+// UnplacedOf answers which of these notices, and of those below them, have no
+// place.
+func (d *DB) UnplacedOf(ctx context.Context, refs []control.NoticeRef) ([]control.Notice, error) {
+	var list []control.Notice
+	seen := map[broadcast.EventID]bool{}
+	for _, r := range refs {
+		below, err := all[control.Notice](ctx, d, unplacedOfSQL, r.Aggregate, int64(r.Sequence)) // #nosec G115 -- a count
+		if err != nil {
+			return nil, fmt.Errorf("read unplaced notices of %s: %w", r.Aggregate, err)
+		}
+		for _, n := range below {
+			if !seen[n.ID] {
+				seen[n.ID] = true
+				list = append(list, n)
+			}
+		}
+	}
+	return list, nil
+}
+
+// Place gives notices their places, all or none.
 func (d *DB) Place(ctx context.Context, list []control.Notice) error {
 	err := d.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		for _, n := range list {

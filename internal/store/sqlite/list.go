@@ -125,6 +125,15 @@ func (d *DB) Apps(ctx context.Context, p control.Page) (control.List[control.App
 	return l.read(ctx, d, p)
 }
 
+// APIKeys lists an app's API keys.
+func (d *DB) APIKeys(ctx context.Context, app broadcast.AppID, p control.Page) (control.List[control.APIKey], error) {
+	l := listing[control.APIKey]{
+		table: "api_keys", order: []string{"id"}, where: []string{"app_id = ?"}, args: []any{app},
+		place: func(k control.APIKey) []any { return []any{k.ID} },
+	}
+	return l.read(ctx, d, p)
+}
+
 // Members lists an app's members.
 func (d *DB) Members(ctx context.Context, app broadcast.AppID, p control.Page) (control.List[control.Member], error) {
 	l := listing[control.Member]{

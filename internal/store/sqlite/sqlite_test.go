@@ -43,3 +43,9 @@ func TestCustomersContract(t *testing.T) {
 		return open(t, filepath.Join(t.TempDir(), "customers.db"))
 	})
 }
+
+func TestPurgeContract(t *testing.T) {
+	storetest.RunPurge(t, func(t *testing.T) storetest.Purged {
+		return open(t, filepath.Join(t.TempDir(), "old.db"))
+	})
+}

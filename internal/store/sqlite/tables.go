@@ -17,15 +17,16 @@ type table struct {
 }
 
 // tables are those that hold versioned records.
-type tables struct{ apps, apiKeys, members, keys, rooms, posts, endpoints table }
+type tables struct{ apps, apiKeys, members, keys, rooms, posts, endpoints, profiles table }
 
 // writes are the other prepared statements of the writing connection.
 type writes struct {
-	commit, purge, secret, hash, unhash, journal, notice, job   *sql.Stmt
-	newLease, lease, setLease, renewLease, watch, finish, retry *sql.Stmt
-	once, purgeOnce, place, feedRise, purgeFeed                 *sql.Stmt
-	wake, claim, cursor, saveCursor, endCursor, dropCursors     *sql.Stmt
-	failing, failingSince, recovered, deadLetter                *sql.Stmt
+	commit, purge, secret, hash, unhash, journal, notice, job             *sql.Stmt
+	newLease, lease, setLease, renewLease, watch, finish, retry, claimJob *sql.Stmt
+	once, purgeOnce, place, feedRise, purgeFeed                           *sql.Stmt
+	wake, claim, cursor, saveCursor, endCursor, dropCursors               *sql.Stmt
+	failing, failingSince, recovered, deadLetter                          *sql.Stmt
+	revision, use, unused                                                 *sql.Stmt
 }
 
 const (
@@ -52,6 +53,7 @@ func (d *DB) prepare(ctx context.Context) error {
 		{&d.put.rooms, "rooms", "app_id member_id state live_at"},
 		{&d.put.posts, "posts", "app_id member_id state"},
 		{&d.put.endpoints, "endpoints", "app_id"},
+		{&d.put.profiles, "profiles", "app_id"},
 	} {
 		if err := d.prepareTable(ctx, t.to, t.name, strings.Fields(t.cols)); err != nil {
 			return err
@@ -89,8 +91,12 @@ func (d *DB) prepare(ctx context.Context) error {
 		{&d.write.failingSince, "SELECT ifnull(max(failing_since), ?2) FROM endpoints WHERE id = ?1"},
 		{&d.write.recovered, recoveredSQL},
 		{&d.write.deadLetter, deadLetterSQL},
+		{&d.write.revision, revisionSQL},
+		{&d.write.use, useSQL},
+		{&d.write.unused, unusedSQL},
 		{&d.write.finish, "DELETE FROM jobs WHERE id = ?"},
 		{&d.write.retry, "UPDATE jobs SET due_at = ?, doc = ? WHERE id = ?"},
+		{&d.write.claimJob, "UPDATE jobs SET due_at = ?, doc = ? WHERE id = ? AND due_at = ?"},
 	} {
 		var err error
 		if *s.to, err = d.writer.PrepareContext(ctx, s.query); err != nil {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -20,7 +21,8 @@ func RunCustomers(t *testing.T, open func(t *testing.T) Customers) {
 	for name, test := range map[string]func(*fixture, Customers){
 		"a notice is placed once, in order":             placed,
 		"a feed is an app's or a member's":              feeds,
-		"old events are removed, positions stay":        feedPurged,
+		"what came before is placed before":             placedBefore,
+		"of many who place, each place is given once":   placedByMany,
 		"endpoints are versioned records of an app":     endpoints,
 		"a cursor is claimed by one until it is over":   claims,
 		"what comes meanwhile is not finished with":     finish,
@@ -79,6 +81,49 @@ func placed(f *fixture, c Customers) {
 	f.equal("the feed", got, []control.Notice{first, second, third, fourth})
 	f.equal("its end", must2[uint64](f)(c.FeedEnd(f.ctx, "app_1")), last)
 	f.equal("behind it", len(must2[[]control.FeedEvent](f)(c.Feed(f.ctx, control.FeedFilter{AppID: "app_1"}, last, 10))), 0)
+}
+
+func placedBefore(f *fixture, c Customers) {
+	first, second := f.notice("app_1", "mem_1", "room_1", 1), f.notice("app_1", "mem_1", "room_1", 2)
+	f.notice("app_1", "mem_1", "room_1", 3)
+	other := f.notice("app_1", "mem_2", "room_2", 1)
+	refs := []control.NoticeRef{{Aggregate: "room_1", Sequence: 2}, {Aggregate: "room_2", Sequence: 1}, {Aggregate: "room_1", Sequence: 1}, {Aggregate: "none", Sequence: 5}}
+	list := must2[[]control.Notice](f)(c.UnplacedOf(f.ctx, refs))
+	f.equal("of those", list, []control.Notice{first, second, other})
+	f.must(c.Place(f.ctx, list[:1]))
+	f.equal("the rest", must2[[]control.Notice](f)(c.UnplacedOf(f.ctx, refs)), []control.Notice{second, other})
+}
+
+// placedByMany has several processes see the same notices; each aggregate's
+// come in order.
+func placedByMany(f *fixture, c Customers) {
+	for seq := range uint64(6) {
+		for _, room := range []string{"room_1", "room_2", "room_3", "room_4", "room_5"} {
+			f.notice("app_1", "mem_1", room, seq+1)
+		}
+	}
+	list := must2[[]control.Notice](f)(c.Unplaced(f.ctx, 100))
+	f.equal("unplaced", len(list), 30)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if err := c.Place(f.ctx, list); err != nil {
+				f.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	last, seen := map[string]uint64{}, map[uint64]bool{}
+	for _, e := range must2[[]control.FeedEvent](f)(c.Feed(f.ctx, control.FeedFilter{AppID: "app_1"}, 0, 100)) {
+		if e.Sequence != last[e.Aggregate]+1 || seen[e.Position] {
+			f.Errorf("place %d: event %d of %s after %d", e.Position, e.Sequence, e.Aggregate, last[e.Aggregate])
+		}
+		last[e.Aggregate], seen[e.Position] = e.Sequence, true
+	}
+	f.equal("places", len(seen), 30)
+	f.equal("unplaced after", len(must2[[]control.Notice](f)(c.Unplaced(f.ctx, 100))), 0)
+	own := must2[[]control.FeedEvent](f)(c.Feed(f.ctx, control.FeedFilter{AppID: "app_1", MemberID: "mem_1"}, 10, 7))
+	f.equal("a page of the member's", []uint64{own[0].Position, own[6].Position}, []uint64{11, 17})
 }
 
 func feeds(f *fixture, c Customers) {

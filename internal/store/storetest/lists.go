@@ -261,6 +261,7 @@ func jobs(f *fixture) {
 		got := must2[[]control.Job](f)(f.store.DueJobs(f.ctx, epoch.Add(at), limit))
 		f.equal("due after "+at.String(), append([]control.Job{}, got...), append([]control.Job{}, want...))
 	}
+	f.equal("a job that is not due", must2[control.Job](f)(f.store.Job(f.ctx, c.ID)), c)
 	due(0, 5)
 	due(time.Minute, 5, b)
 	due(2*time.Minute, 5, b, a)
@@ -272,5 +273,16 @@ func jobs(f *fixture) {
 	f.must(f.store.FinishJob(f.ctx, a.ID))
 	f.must(f.store.FinishJob(f.ctx, a.ID))
 	due(time.Hour, 5, b, c)
+	f.equal("by its id", must2[control.Job](f)(f.store.Job(f.ctx, c.ID)), c)
+	_, err := f.store.Job(f.ctx, a.ID)
+	f.is("a finished one", err, control.ErrNotFound)
+	mine, yours := c, c
+	mine.DueAt, mine.Launches, yours.DueAt = epoch.Add(2*time.Hour), 1, epoch.Add(3*time.Hour)
+	f.must(f.store.ClaimJob(f.ctx, c.DueAt, mine))
+	f.is("a second claim", f.store.ClaimJob(f.ctx, c.DueAt, yours), control.ErrConflict)
+	f.equal("the claimed one", must2[control.Job](f)(f.store.Job(f.ctx, c.ID)), mine)
+	f.must(f.store.ClaimJob(f.ctx, mine.DueAt, yours))
+	due(time.Hour, 5, b)
+	f.is("a claim on what is finished", f.store.ClaimJob(f.ctx, a.DueAt, a), control.ErrConflict)
 	f.is("retry what is finished", f.store.RetryJob(f.ctx, a), control.ErrNotFound)
 }

@@ -17,7 +17,6 @@ func RunIdempotency(t *testing.T, open func(t *testing.T) (control.Store, contro
 		"a call is remembered with its effect, or neither is": onceWithItsEffect,
 		"of many equal calls one takes effect":                onceOfMany,
 		"an expired record makes room":                        onceExpired,
-		"expired records are removed, oldest first":           oncePurged,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -25,6 +24,24 @@ func RunIdempotency(t *testing.T, open func(t *testing.T) (control.Store, contro
 			test(&fixture{T: t, store: store, ctx: t.Context()}, records)
 		})
 	}
+}
+
+// Purged is a store that forgets only when it is told.
+type Purged interface {
+	Customers
+	control.Idempotency
+}
+
+// RunPurge runs what stores promise that forget only when they are told.
+func RunPurge(t *testing.T, open func(t *testing.T) Purged) {
+	t.Run("expired records are removed, oldest first", func(t *testing.T) {
+		store := open(t)
+		oncePurged(&fixture{T: t, store: store, ctx: t.Context()}, store)
+	})
+	t.Run("old events are removed, positions stay", func(t *testing.T) {
+		store := open(t)
+		feedPurged(&fixture{T: t, store: store, ctx: t.Context()}, store)
+	})
 }
 
 func (f *fixture) record(id string) control.OnceRecord {

@@ -16,6 +16,8 @@
 //   - Lists are ordered by id, the journal by (version, id), LiveRooms by
 //     (LiveStartedAt, id) whatever the page says. A cursor that is none of the
 //     list's is a *broadcast.Refusal with CodeInvalidCursor.
+//   - Deleting a profile that something names is ErrConflict, whatever the
+//     version; naming one that is gone as well.
 //   - FinishJob of a job that is gone is a success, RetryJob is ErrNotFound.
 package storetest
 
@@ -52,6 +54,8 @@ func Run(t *testing.T, open Open) {
 		"a deleted member takes its key along":             deleteMember,
 		"a deleted room is gone":                           deleteRoom,
 		"posts are listed and deleted":                     posts,
+		"profiles have revisions that stay":                profiles,
+		"API keys are listed, apps and keys deleted":       apiKeys,
 		"a publisher is found by the hash":                 findPublisher,
 		"a lease is taken once":                            takeLease,
 		"a silent holder is taken over":                    takeOver,

@@ -21,7 +21,7 @@ type Ticket struct {
 func (h *Hub) Admit(ctx context.Context, playID string, remote net.Addr) (*Ticket, error) {
 	s := h.feeding(playID)
 	if s == nil {
-		place, err := h.Directory.Find(ctx, playID)
+		place, err := h.find(ctx, playID)
 		if err != nil {
 			return nil, err
 		}
@@ -29,7 +29,7 @@ func (h *Hub) Admit(ctx context.Context, playID string, remote net.Addr) (*Ticke
 			return nil, ErrNotFound
 		}
 	}
-	t := &Ticket{h: h, v: &viewer{addr: h.address(remote), waiting: true}}
+	t := &Ticket{h: h, v: &viewer{addr: h.address(remote), waiting: true, sent: &h.sent}}
 	if err := h.count(t.v); err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (h *Hub) AdmitRelay(playID string) (*Ticket, error) {
 	h.mu.Lock()
 	s := h.streams[playID]
 	h.mu.Unlock()
-	t := &Ticket{h: h, v: &viewer{relay: true, waiting: true}}
+	t := &Ticket{h: h, v: &viewer{relay: true, waiting: true, sent: &h.sent}}
 	if s == nil || s.unfit(t.v) != nil {
 		return nil, ErrNotFound
 	}
@@ -59,6 +59,23 @@ func (h *Hub) AdmitRelay(playID string) (*Ticket, error) {
 	}
 	t.s = s
 	return t, nil
+}
+
+// find looks a play id up. Those who ask meanwhile share the answer: a show's
+// viewers come all at once.
+func (h *Hub) find(ctx context.Context, playID string) (Place, error) {
+	found := h.finds.DoChan(playID, func() (any, error) {
+		ctx, cancel := context.WithTimeout(h.ctx, findTimeout)
+		defer cancel()
+		return h.Directory.Find(ctx, playID)
+	})
+	select {
+	case r := <-found:
+		place, _ := r.Val.(Place)
+		return place, r.Err
+	case <-ctx.Done():
+		return Place{}, ctx.Err()
+	}
 }
 
 // feeding answers the stream where it needs no look-up: its messages come.

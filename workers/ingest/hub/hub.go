@@ -10,7 +10,10 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 
 	"github.com/roomcast/roomcast/workers/ingest/rtmpin"
 )
@@ -72,11 +75,13 @@ type Hub struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	loops  sync.WaitGroup
+	finds  singleflight.Group
 
 	mu        sync.Mutex
 	closed    bool
 	streams   map[string]*stream
 	viewers   int
+	sent      atomic.Uint64 // bytes to viewers and relays
 	addresses map[netip.Addr]int
 }
 
@@ -195,6 +200,9 @@ func (h *Hub) forget(s *stream) {
 		delete(h.streams, s.id)
 	}
 }
+
+// SentBytes is what viewers and relays have been sent since the start.
+func (h *Hub) SentBytes() uint64 { return h.sent.Load() }
 
 // Viewers is how many there are on this worker.
 func (h *Hub) Viewers() int {

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -34,9 +35,13 @@ type directory struct {
 	mu     sync.Mutex
 	places map[string]hub.Place
 	asked  int
+	slow   chan struct{} // not nil: each answer waits for it
 }
 
 func (d *directory) Find(_ context.Context, id string) (hub.Place, error) {
+	if d.slow != nil {
+		<-d.slow
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.asked++
@@ -283,6 +288,41 @@ func TestAnUnknownIDIsRefusedAndALimitSaysSo(t *testing.T) {
 	last.Cancel()
 	if _, err := h.Admit(t.Context(), "p", here); err != nil {
 		t.Errorf("after one has left: %v", err)
+	}
+}
+
+func TestViewersWhoComeAllAtOnceAreLookedUpOnce(t *testing.T) {
+	h, d := newHub(t, 1, nil)
+	d.slow = make(chan struct{})
+	d.set("p", &hub.Place{Playable: true, Worker: "elsewhere"})
+	var wg sync.WaitGroup
+	come := func(ctx context.Context, want error) {
+		wg.Go(func() {
+			ticket, err := h.Admit(ctx, "p", &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)})
+			if !errors.Is(err, want) {
+				t.Errorf("%v, want %v", err, want)
+			}
+			if ticket != nil {
+				ticket.Cancel()
+			}
+		})
+	}
+	for range 100 {
+		come(t.Context(), nil)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	come(gone, context.Canceled) // who leaves waits no longer
+	for range 100 {
+		runtime.Gosched()
+	}
+	time.Sleep(50 * time.Millisecond) // all of them wait
+	close(d.slow)
+	wg.Wait()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.asked > 10 { // one, and those of the keeper
+		t.Errorf("looked up %d times", d.asked)
 	}
 }
 

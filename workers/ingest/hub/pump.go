@@ -18,7 +18,11 @@ const sendBuffer = 256 << 10
 // the connection and waits. Plain TCP is written to without a goroutine, all
 // else (TLS) by one of its own.
 func Connection(conn net.Conn, now func() time.Time) (sink Sink, stop func()) {
-	if tcp, ok := conn.(*net.TCPConn); ok {
+	under := conn
+	if c, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		under = c.NetConn() // of TLS, which waits for room to say goodbye
+	}
+	if tcp, ok := under.(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(sendBuffer) // only a bound
 	}
 	if s := newSocket(conn); s != nil {
@@ -29,7 +33,7 @@ func Connection(conn net.Conn, now func() time.Time) (sink Sink, stop func()) {
 		bufs := net.Buffers(b)
 		_, err := bufs.WriteTo(conn)
 		return err
-	}, func() { _ = conn.Close() })
+	}, func() { _ = under.Close() })
 }
 
 // pump lets a goroutine wait in a sink's place. It takes one write at a time.

@@ -44,6 +44,7 @@ type viewer struct {
 	format Format
 	sink   Sink
 	closed func(error)
+	sent   *atomic.Uint64 // of the hub, bytes
 	addr   netip.Addr
 	relay  bool
 	left   atomic.Bool
@@ -138,6 +139,7 @@ func (v *viewer) restart(w window, now time.Time) bool {
 // wrote takes n written bytes off, n > 0.
 func (v *viewer) wrote(n int) {
 	v.begun = true
+	v.sent.Add(uint64(n)) //nolint:gosec // positive
 	for len(v.rest) > 0 && n >= len(v.rest[0]) {
 		n -= len(v.rest[0])
 		v.rest[0] = nil

@@ -28,6 +28,7 @@ type guard struct {
 	parse     *parser
 	readErr   error // sticky, of raw
 	more      bool  // the last read filled buf
+	plain     bool  // TCP: a read brings all that has come
 	pause     *time.Timer
 	deadline  time.Time
 	waited    time.Duration // on the peer, since the last audio or video message
@@ -68,6 +69,7 @@ func newGuard(s *Server, raw net.Conn) *guard {
 		readDone:  make(chan struct{}),
 	}
 	if tcp, ok := raw.(*net.TCPConn); ok {
+		g.plain = true
 		_ = tcp.SetWriteBuffer(writeBufferBytes) // the kernel's default holds megabytes for a peer that never reads
 	}
 	g.addr, g.counted = s.countedAddress(raw.RemoteAddr())
@@ -180,9 +182,10 @@ func (g *guard) fill() error {
 
 // gather lets a publisher's messages come together before they are read: a
 // wake-up for each of them costs more than all that is done with it. Where the
-// last read left something behind there is no pause.
+// last read left something behind there is no pause, nor in TLS, where a read
+// brings one record, however many have come.
 func (g *guard) gather() {
-	if !g.parse.published || g.more {
+	if !g.parse.published || g.more || !g.plain {
 		return
 	}
 	if g.pause == nil {

@@ -9,13 +9,19 @@ import (
 
 // cut emits all open pictures. See cutFirst.
 func (s *Segmenter) cut(end, audioUntil media.Ticks, key bool) error {
-	return s.cutFirst(len(s.video.samples), end, audioUntil, key)
+	return s.cutFirst(len(s.video.samples), end, audioUntil, key, audioUntil)
+}
+
+// cutLast is cut at the end of a run.
+func (s *Segmenter) cutLast(end, audioUntil media.Ticks, key bool) error {
+	return s.cutFirst(len(s.video.samples), end, audioUntil, key, 0)
 }
 
 // cutFirst emits the first n > 0 open pictures, the last of which ends at end,
 // with the audio that begins before audioUntil. key says whether the next
 // segment begins with a key frame; audioUntil is its presentation time then.
-func (s *Segmenter) cutFirst(n int, end, audioUntil media.Ticks, key bool) error {
+// until is Segment.Until.
+func (s *Segmenter) cutFirst(n int, end, audioUntil media.Ticks, key bool, until media.Ticks) error {
 	if !s.frozen {
 		if err := s.freeze(end-s.video.samples[0].dts, true); err != nil {
 			return err
@@ -24,7 +30,7 @@ func (s *Segmenter) cutFirst(n int, end, audioUntil media.Ticks, key bool) error
 			s.leadIn()
 		}
 	}
-	out := Segment{Run: s.run, Independent: s.independent, Tracks: make([]TrackSegment, 0, 2)}
+	out := Segment{Run: s.run, Independent: s.independent, Until: until, Pictures: n, Tracks: make([]TrackSegment, 0, 2)}
 	s.health.frame = s.lastDuration()
 	s.openBytes -= s.video.weight(n)
 	start := s.video.samples[0].dts

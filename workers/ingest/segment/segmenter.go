@@ -73,6 +73,10 @@ type Options struct {
 	// 0 lets the first segment decide.
 	TargetDuration time.Duration
 	Sink           Sink
+	// Picture is told every picture of a run, with its configuration, when it
+	// becomes part of the open segment. A run's first one is a key frame, and
+	// told after the last segment of the run before. nil = nobody asks.
+	Picture func(media.Config, media.AccessUnit)
 }
 
 // mode is what the open segment consists of.
@@ -90,6 +94,7 @@ const (
 // ownership of the units' Data.
 type Segmenter struct {
 	sink       Sink
+	picture    func(media.Config, media.AccessUnit)
 	segmentDur media.Ticks // in video ticks, as all times here unless said
 	target     time.Duration
 
@@ -123,7 +128,7 @@ func New(o Options) *Segmenter {
 		dur = min(dur, o.TargetDuration)
 	}
 	return &Segmenter{
-		sink: o.Sink, target: min(o.TargetDuration, maxTarget),
+		sink: o.Sink, picture: o.Picture, target: min(o.TargetDuration, maxTarget),
 		segmentDur: media.TicksOf(dur, videoHz),
 		run:        Run{Epoch: o.Epoch},
 		patience:   audioPatience,

@@ -26,9 +26,12 @@ type Init struct {
 
 // TrackInit is one track's initialization segment.
 type TrackInit struct {
-	// Name is the rendition: "v" or "a".
+	// Name is the rendition: "v" or "a"; a live ladder has more.
 	Name   string
 	Config media.Config
+	// BandwidthBPS is the most that an encoder of ours makes of it; 0 = a
+	// publisher's.
+	BandwidthBPS int64
 	// Body is ftyp + moov, complete.
 	Body []byte
 }
@@ -44,6 +47,12 @@ type Segment struct {
 	Start time.Time
 	// Independent is false only after a forced cut (cmaf.md, trap 9).
 	Independent bool
+	// Until is the presentation time of the picture that the run's next segment
+	// begins with, in video ticks; 0 = the run's last, or no pictures.
+	Until media.Ticks
+	// Pictures is how many of those told to Options.Picture, oldest first, are
+	// in it.
+	Pictures int
 	// Tracks holds one entry per track of the run's Init, in its order.
 	Tracks []TrackSegment
 }

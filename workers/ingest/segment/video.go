@@ -40,6 +40,9 @@ func (s *Segmenter) addVideo(u media.AccessUnit) {
 		s.renew = true
 	}
 	s.openBytes += s.video.add(&u)
+	if s.picture != nil {
+		s.picture(s.video.config, u)
+	}
 }
 
 // cutBefore decides whether the open segment ends before u (cmaf.md, trap 9).
@@ -87,7 +90,8 @@ func (s *Segmenter) cutBeforeLast() error {
 	if !last.key {
 		s.warnForced()
 	}
-	return s.cutFirst(n, last.dts, last.dts+last.cts, last.key)
+	until := last.dts + last.cts
+	return s.cutFirst(n, last.dts, until, last.key, until)
 }
 
 // cutAtKey is true when the segment is long enough, or would become too long if
@@ -119,7 +123,7 @@ func (s *Segmenter) stopVideo() error {
 	s.warn(WarnNoVideo, "video stopped for longer than a segment may last")
 	if len(s.video.samples) > 0 {
 		end := s.lastVideoEnd()
-		if err := s.cut(end, end, false); err != nil {
+		if err := s.cutLast(end, end, false); err != nil {
 			return err
 		}
 	}
@@ -180,7 +184,7 @@ func (s *Segmenter) finish(next *media.AccessUnit) error {
 			audioUntil = next.DTS + next.CTS
 		}
 	}
-	return s.cut(end, audioUntil, true)
+	return s.cutLast(end, audioUntil, true)
 }
 
 // lastDuration is how long the last picture is expected to last.

@@ -53,7 +53,7 @@ func (s *session) take(ctx context.Context, p control.Publisher) error {
 // monotonic reading of the worker's clock.
 func (s *session) side() lease.Worker {
 	return lease.Worker{
-		Store: s.h.Leases, Now: s.h.Now, Sleep: s.h.Sleep,
+		Store: noted{s.h.Leases, s}, Now: s.h.Now, Sleep: s.h.Sleep,
 		Uptime: func() time.Duration { return s.h.Now().Sub(s.started) },
 	}
 }
@@ -80,10 +80,8 @@ func (h *Handler) tell(p control.Publisher, r *refusal) {
 	if ok {
 		return
 	}
-	rep := h.newReporter(h.Log.With("key", p.KeyID))
-	rep.send(broadcast.Event{
+	h.outbox.send(h.Log.With("key", p.KeyID), broadcast.Event{
 		ID: broadcast.EventID(h.IDs.New("evt")), KeyID: p.KeyID, Phase: broadcast.Refused, At: now,
 		Error: &broadcast.KeyError{Code: r.code, Message: r.message, At: now},
 	})
-	rep.close()
 }

@@ -27,6 +27,10 @@ type faults struct {
 	// event was taken: its error is the answer that gets lost.
 	found func()
 	sent  func(broadcast.Event) error
+	// renewed is called after each renewal that succeeded, other before each
+	// call but the look-up, renewals and releases.
+	renewed func(broadcast.KeyID)
+	other   func()
 }
 
 // plant changes the faults.
@@ -69,7 +73,33 @@ func (l leases) RenewLease(ctx context.Context, id broadcast.KeyID, epoch uint64
 	if err := l.say(renew); err != nil {
 		return err
 	}
-	return l.Leases.RenewLease(ctx, id, epoch, s, p)
+	err := l.Leases.RenewLease(ctx, id, epoch, s, p)
+	l.mu.Lock()
+	renewed := l.renewed
+	l.mu.Unlock()
+	if err == nil && renewed != nil {
+		renewed(id)
+	}
+	return err
+}
+
+func (l leases) Lease(ctx context.Context, id broadcast.KeyID) (broadcast.Lease, error) {
+	l.others()
+	return l.Leases.Lease(ctx, id)
+}
+
+func (l leases) TakeLease(ctx context.Context, id broadcast.KeyID, c control.LeaseCondition, h broadcast.Holder, p broadcast.Progress) (broadcast.Lease, error) {
+	l.others()
+	return l.Leases.TakeLease(ctx, id, c, h, p)
+}
+
+func (f *faults) others() {
+	f.mu.Lock()
+	other := f.other
+	f.mu.Unlock()
+	if other != nil {
+		other()
+	}
 }
 
 func (l leases) ReleaseLease(ctx context.Context, id broadcast.KeyID, epoch uint64, s broadcast.SessionID, p broadcast.Progress) error {

@@ -12,7 +12,9 @@ import (
 
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/ladder"
 	"github.com/roomcast/roomcast/workers/ingest/rtmpin"
+	"github.com/roomcast/roomcast/workers/ingest/transcode"
 )
 
 // The RTMP status codes that a publisher gets.
@@ -35,8 +37,8 @@ type Events interface {
 	Send(ctx context.Context, e broadcast.Event) error
 }
 
-// Options are what a Handler needs; all but Address, Live, TimeURL,
-// SegmentDuration and Log are required.
+// Options are what a Handler needs; all but Address, Live, Profiles, Encoder,
+// Capacity, TimeURL, SegmentDuration and Log are required.
 type Options struct {
 	Worker broadcast.WorkerID
 	// Address is this worker's private host:port; "" on one machine.
@@ -51,7 +53,15 @@ type Options struct {
 	Now  func() time.Time
 	// Sleep waits, or answers ctx's error when that ends first.
 	Sleep func(ctx context.Context, d time.Duration) error
-	// SegmentDuration is the live profile's; default 2 s.
+	// Profiles answers a live profile; one without steps encodes nothing.
+	// control.ErrNotFound where there is none. nil = nothing is encoded.
+	Profiles func(ctx context.Context, id broadcast.ProfileID) (ladder.Profile, error)
+	// Encoder starts ffmpeg; nil = there is none that can encode.
+	Encoder transcode.Tool
+	// Capacity is how many streams this worker carries that pass as they come;
+	// a ladder counts as transcode.Slots more. 0 = no limit.
+	Capacity int
+	// SegmentDuration is that of profiles that say none; default 2 s.
 	SegmentDuration time.Duration
 	// TimeURL answers the time as xs:dateTime for DASH clients; "" = none.
 	TimeURL string
@@ -65,10 +75,15 @@ type Handler struct {
 	Options
 	ctx    context.Context // of everything that outlives a connection
 	cancel context.CancelFunc
-	tails  sync.WaitGroup // reporters that still have something to tell
+	tails  sync.WaitGroup // of the outbox, which may still have something to tell
+	outbox *outbox
+
+	strangers strangers
+	kept      renewals
 
 	mu      sync.Mutex
 	refused map[broadcast.KeyID]time.Time // when a refusal was last told
+	used    int                           // of Capacity
 }
 
 // New makes a Handler; Close ends what its sessions left running.
@@ -80,7 +95,9 @@ func New(o Options) *Handler {
 		o.Log = slog.Default()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Handler{Options: o, ctx: ctx, cancel: cancel, refused: map[broadcast.KeyID]time.Time{}}
+	h := &Handler{Options: o, ctx: ctx, cancel: cancel, refused: map[broadcast.KeyID]time.Time{}}
+	h.outbox = &outbox{h: h, keys: map[broadcast.KeyID][]untold{}}
+	return h
 }
 
 // Close waits until every event is told, but not longer than ctx. Call it when
@@ -99,11 +116,18 @@ func (h *Handler) Close(ctx context.Context) error {
 	return err
 }
 
-// Publish implements rtmpin.Handler: key, mode, lease, output, in this order;
-// nothing is left behind where one of them refuses.
+// Publish implements rtmpin.Handler: key, mode, profile, lease, output, in this order;
+// nothing is left behind where one of them refuses. One try costs one look-up
+// of its string at most.
 func (h *Handler) Publish(ctx context.Context, req rtmpin.PublishRequest, conn rtmpin.Conn) (rtmpin.Publisher, error) {
+	if h.kept.fail(h.Now()) {
+		return nil, reject(statusFailed, "the server cannot reach its store; try again in a moment")
+	}
 	p, err := h.Leases.FindPublisher(ctx, control.HashSecret(req.StreamKey))
 	if errors.Is(err, control.ErrNotFound) {
+		if err := h.Sleep(ctx, h.strangers.failed(req.Remote, h.Now())); err != nil {
+			return nil, err
+		}
 		return nil, reject(statusBadName, "the stream key is not valid")
 	}
 	if err != nil {
@@ -124,11 +148,25 @@ func (h *Handler) admit(ctx context.Context, p control.Publisher, req rtmpin.Pub
 	if err != nil {
 		return nil, err
 	}
-	s := h.newSession(p, req, conn, mode, warning)
+	profile, noProfile, err := h.profileOf(ctx, p.ProfileID)
+	if err != nil {
+		return nil, err
+	}
+	slots, fits, all := h.reserve(profile)
+	if !fits {
+		return nil, &refusal{"WORKER_FULL", "this server carries as many streams as it can: publish again"}
+	}
+	if !all {
+		profile.Steps, noProfile = nil, warnNoRoom
+	}
+	s := h.newSession(p, req, conn, mode, warning, noProfile)
+	s.profile, s.slots = profile, slots
 	if err := s.take(ctx, p); err != nil {
+		h.giveBack(slots)
 		return nil, err
 	}
 	if err := s.start(ctx); err != nil {
+		h.giveBack(slots)
 		s.release(broadcast.Progress{Mode: mode, LastSegment: s.lease.LastSegment})
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 // store are different things: the first ends the session at once.
 func (s *session) renew() {
 	defer close(s.renewed)
+	defer s.h.kept.over(s)
 	err := s.held().Keep(s.stop, s.h.ctx, func() broadcast.Progress {
 		s.renewals.Add(1)
 		return s.progress()

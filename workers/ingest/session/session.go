@@ -12,10 +12,12 @@ import (
 
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/ladder"
 	"github.com/roomcast/roomcast/internal/lease"
 	"github.com/roomcast/roomcast/workers/ingest/packager"
 	"github.com/roomcast/roomcast/workers/ingest/rtmpin"
 	"github.com/roomcast/roomcast/workers/ingest/segment"
+	"github.com/roomcast/roomcast/workers/ingest/transcode"
 	"github.com/roomcast/roomcast/workers/ingest/upload"
 )
 
@@ -34,17 +36,19 @@ type session struct {
 	id      broadcast.SessionID
 	key     broadcast.KeyID
 	mode    broadcast.Mode
-	warning string // of the URL's mode; "" = none
+	notes   []string // warnings of its admission
+	profile ladder.Profile
+	slots   int
 	req     rtmpin.PublishRequest
 	conn    rtmpin.Conn
 	started time.Time
 
 	lease    broadcast.Lease // as taken
 	told     lease.Log       // its events' order
-	report   *reporter
 	packager *packager.Packager
 	queue    *upload.Queue
-	feed     Feed // nil without RTMP outputs
+	ladder   *transcode.Ladder // nil = everything passes as it comes
+	feed     Feed              // nil without RTMP outputs
 	missing  atomic.Uint32
 
 	stop    context.Context // ends the renewals
@@ -60,10 +64,10 @@ type session struct {
 	reason *broadcast.KeyError // why this session was ended by us
 }
 
-func (h *Handler) newSession(p control.Publisher, req rtmpin.PublishRequest, conn rtmpin.Conn, mode broadcast.Mode, warning string) *session {
+func (h *Handler) newSession(p control.Publisher, req rtmpin.PublishRequest, conn rtmpin.Conn, mode broadcast.Mode, notes ...string) *session {
 	id := broadcast.SessionID(h.IDs.New("ses"))
 	s := &session{
-		h: h, id: id, key: p.KeyID, mode: mode, warning: warning, req: req, conn: conn, started: h.Now(),
+		h: h, id: id, key: p.KeyID, mode: mode, notes: notes, req: req, conn: conn, started: h.Now(),
 		log:     h.Log.With("session", id, "key", p.KeyID),
 		renewed: make(chan struct{}),
 	}
@@ -84,6 +88,9 @@ func (s *session) holder() broadcast.Holder {
 func (s *session) start(ctx context.Context) error {
 	opt := upload.Options{Now: s.h.Now, Sleep: s.h.Sleep, TimeURL: s.h.TimeURL, RecordOnly: !s.mode.CMAF()}
 	duration := s.h.SegmentDuration
+	if s.profile.SegmentSeconds > 0 {
+		duration = time.Duration(s.profile.SegmentSeconds) * time.Second
+	}
 	if opt.RecordOnly {
 		duration = recordingDuration
 	}
@@ -94,27 +101,21 @@ func (s *session) start(ctx context.Context) error {
 	}
 	s.lastSegment.Store(max(resumed.LastSegment, s.lease.LastSegment))
 	s.queue = upload.NewQueue(s.h.ctx, out, upload.QueueOptions{Acked: s.acked})
-	s.packager = packager.New(packager.Options{
-		Now: s.h.Now,
-		Segment: segment.Options{
-			Epoch: s.lease.Epoch, SegmentDuration: duration, TargetDuration: resumed.TargetDuration,
-			Sink: sink{s},
-		},
-	})
-	s.report = s.h.newReporter(s.log)
+	s.climb(resumed)
+	cut := segment.Options{
+		Epoch: s.lease.Epoch, SegmentDuration: duration, TargetDuration: resumed.TargetDuration, Sink: sink{s},
+	}
+	if s.ladder != nil {
+		cut.Picture = s.ladder.Picture
+	}
+	s.packager = packager.New(packager.Options{Now: s.h.Now, Segment: cut})
+	s.h.kept.renewed(s, s.h.Now())
 	s.tell(broadcast.Prep, nil)
 	s.goLive()
 	go s.renew()
 	s.log.Info("publishing", "epoch", s.lease.Epoch, "mode", s.mode, "software", s.req.Software, "remote", s.req.Remote)
 	return nil
 }
-
-// sink hands what the packager makes to the upload queue.
-type sink struct{ s *session }
-
-func (k sink) Init(in segment.Init) error        { return k.s.queue.Init(in) }
-func (k sink) Segment(seg segment.Segment) error { return k.s.queue.Segment(seg) }
-func (k sink) Warn(w segment.Warning)            { k.s.log.Warn("ingest", "code", w.Code, "warning", w.Text) }
 
 // acked runs on the upload queue's goroutine.
 func (s *session) acked(a upload.Ack) {
@@ -142,7 +143,7 @@ func (s *session) tell(phase broadcast.Phase, reason *broadcast.KeyError) {
 			e.StopReason = reason.Message
 		}
 	}
-	s.report.send(e)
+	s.h.outbox.send(s.log, e)
 }
 
 const healthEvery = time.Second
@@ -172,8 +173,13 @@ func (s *session) newHealth(p packager.Health) *broadcast.Health {
 		WidthPixels: p.WidthPixels, HeightPixels: p.HeightPixels, FrameRate: p.FrameRate, BitrateBPS: p.BitrateBPS,
 		KeyFrameInterval: p.KeyFrameInterval, Warnings: slices.Clone(p.Warnings),
 	}
-	if s.warning != "" {
-		h.Warnings = append(h.Warnings, s.warning)
+	for _, note := range s.notes {
+		if note != "" {
+			h.Warnings = append(h.Warnings, note)
+		}
+	}
+	if s.ladder != nil {
+		h.Warnings = append(h.Warnings, s.ladder.Warnings()...)
 	}
 	return h
 }
@@ -213,6 +219,9 @@ func (s *session) End(end rtmpin.EndCause, err error) {
 	flushed := make(chan struct{})
 	go func() {
 		defer close(flushed)
+		if s.ladder != nil {
+			_ = s.ladder.Close(ctx) // the queue knows its own error
+		}
 		if err := s.queue.Close(ctx); err != nil && !s.lost.Load() {
 			s.because(code(err), cause(err))
 		}
@@ -227,12 +236,12 @@ func (s *session) End(end rtmpin.EndCause, err error) {
 	reason := s.reason
 	s.mu.Unlock()
 	s.tell(broadcast.Stopped, reason)
-	s.report.close()
 	<-flushed
 	s.stopped()
 	<-s.renewed
 	s.renewals.Add(1)
 	s.release(s.progress())
+	s.h.giveBack(s.slots)
 	why := "none of ours"
 	if reason != nil {
 		why = reason.Code + ": " + reason.Message

@@ -17,12 +17,14 @@ import (
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/ids"
+	"github.com/roomcast/roomcast/internal/ladder"
 	"github.com/roomcast/roomcast/internal/mediatest/check"
 	"github.com/roomcast/roomcast/internal/objects/disk"
 	"github.com/roomcast/roomcast/internal/queue/local"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
 	"github.com/roomcast/roomcast/workers/ingest/rtmpin"
 	"github.com/roomcast/roomcast/workers/ingest/session"
+	"github.com/roomcast/roomcast/workers/ingest/transcode"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -36,14 +38,15 @@ type clock struct {
 	mu    sync.Mutex
 	from  time.Time
 	ahead time.Duration
+	speed time.Duration
 }
 
-func newClock() *clock { return &clock{from: time.Now()} }
+func newClock() *clock { return &clock{from: time.Now(), speed: speed} }
 
 func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.from.Add(speed*time.Since(c.from) + c.ahead)
+	return c.from.Add(c.speed*time.Since(c.from) + c.ahead)
 }
 
 // pass sets the clock forward; who sleeps does not notice.
@@ -54,7 +57,7 @@ func (c *clock) pass(d time.Duration) {
 }
 
 func (c *clock) sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d / speed)
+	t := time.NewTimer(d / c.speed)
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -78,11 +81,18 @@ type world struct {
 	caller   control.Caller
 	log      *lines
 	worker   *worker // the one that runs now
+
+	// Of workers that are started from now on.
+	profile  func(broadcast.ProfileID) (ladder.Profile, error)
+	encoder  transcode.Tool
+	capacity int
 }
 
-func newWorld(t *testing.T) *world { return newWorldIn(t, t.TempDir()) }
+func newWorld(t *testing.T, more ...func(*world)) *world { return newWorldIn(t, t.TempDir(), more...) }
 
-func newWorldIn(t *testing.T, dir string) *world {
+// newWorldIn makes a world in a directory; more changes it before its worker
+// starts.
+func newWorldIn(t *testing.T, dir string, more ...func(*world)) *world {
 	t.Helper()
 	w := &world{T: t, clock: newClock(), dir: dir, log: &lines{}}
 	var err error
@@ -107,6 +117,9 @@ func newWorldIn(t *testing.T, dir string) *world {
 	app, _, _, err := w.service.CreateApp(t.Context(), control.Actor{Kind: "operator"}, "test")
 	w.no(err)
 	w.caller = control.Caller{AppID: app.ID, Actor: control.Actor{Kind: "api_key"}}
+	for _, m := range more {
+		m(w)
+	}
 	w.startWorker()
 	t.Cleanup(func() {
 		w.worker.stop(t)
@@ -143,6 +156,13 @@ func (w *world) startWorker() {
 	k.handler = session.New(session.Options{
 		Worker: k.id, Leases: leases{w.db, k.faults}, Events: events{w.queue, k.faults},
 		Objects: objects{w.recorder, k.faults}, IDs: source, Now: w.clock.now, Sleep: w.clock.sleep, Log: log,
+		Encoder: w.encoder, Capacity: w.capacity,
+		Profiles: func(_ context.Context, id broadcast.ProfileID) (ladder.Profile, error) {
+			if w.profile == nil {
+				return ladder.Profile{}, nil
+			}
+			return w.profile(id)
+		},
 	})
 	var err error
 	k.server, err = rtmpin.New(rtmpin.Options{Logger: log, Now: time.Now}, k.handler)

@@ -119,7 +119,11 @@ func (o *Output) stillOurs(ctx context.Context) error {
 }
 
 func (o *Output) put(ctx context.Context, f manifest.File) (string, error) {
+	durability := control.Fleeting // rendered again from the record
+	if f.Name == manifest.RecordName {
+		durability = control.Whole
+	}
 	return o.bucket.put(ctx, f.Name, [][]byte{f.Body}, control.PutOptions{
-		ContentType: f.ContentType, CacheControl: manifest.CacheControl, IfMatch: o.etags[f.Name],
+		ContentType: f.ContentType, CacheControl: manifest.CacheControl, IfMatch: o.etags[f.Name], Durability: durability,
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/manifest"
+	"github.com/roomcast/roomcast/internal/media"
 	"github.com/roomcast/roomcast/workers/ingest/segment"
 )
 
@@ -38,6 +39,9 @@ type Resumed struct {
 	TargetDuration time.Duration
 	// LastSegment is the newest published number; 0 = none.
 	LastSegment uint64
+	// Videos are the names of every video rendition that was ever published,
+	// the best first.
+	Videos []string
 }
 
 // Open reads what is published under live/<playID> and, where there is
@@ -60,7 +64,13 @@ func Open(ctx context.Context, objects control.Objects, playID string, epoch uin
 	if err := o.resume(ctx); err != nil {
 		return nil, Resumed{}, fmt.Errorf("open the output of epoch %d: %w", epoch, err)
 	}
-	return o, Resumed{TargetDuration: o.live.TargetDuration, LastSegment: o.live.Last()}, nil
+	resumed := Resumed{TargetDuration: o.live.TargetDuration, LastSegment: o.live.Last()}
+	for _, r := range o.live.Renditions {
+		if r.Kind == media.Video {
+			resumed.Videos = append(resumed.Videos, r.Name)
+		}
+	}
+	return o, resumed, nil
 }
 
 func (o *Output) resume(ctx context.Context) error {

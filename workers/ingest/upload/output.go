@@ -36,7 +36,7 @@ func (o *Output) Init(ctx context.Context, in segment.Init) error {
 		}
 		if err := o.each(len(in.Tracks), func(i int) error {
 			t := in.Tracks[i]
-			return o.writeOnce(ctx, manifest.InitName(in.Run.Epoch, in.Run.Index, t.Name), t.Config.Kind, [][]byte{t.Body})
+			return o.writeOnce(ctx, manifest.InitName(in.Run.Epoch, in.Run.Index, t.Name), t.Config.Kind, control.Durable, [][]byte{t.Body})
 		}); err != nil {
 			return err
 		}
@@ -124,7 +124,7 @@ func (o *Output) addition(s segment.Segment) manifest.Addition {
 		c := o.init.Tracks[i].Config
 		add.Tracks = append(add.Tracks, manifest.Track{Timescale: c.Timescale, Rendition: manifest.Rendition{
 			Name: t.Name, Kind: c.Kind, Codecs: c.Codecs, WidthPixels: c.WidthPixels, HeightPixels: c.HeightPixels,
-			SampleRateHz: c.SampleRateHz, Channels: c.Channels,
+			SampleRateHz: c.SampleRateHz, Channels: c.Channels, BandwidthBPS: o.init.Tracks[i].BandwidthBPS,
 		}})
 		add.Spans = append(add.Spans, manifest.Span{PTS: t.EarliestPTS, Duration: t.Duration, SizeBytes: t.SizeBytes})
 	}
@@ -137,12 +137,13 @@ func (o *Output) writeTracks(ctx context.Context, s segment.Segment, n uint64) e
 		if t.Gap {
 			return nil
 		}
-		return o.writeOnce(ctx, manifest.SegmentName(s.Run.Epoch, s.Run.Index, t.Name, n), o.init.Tracks[i].Config.Kind, t.Body)
+		return o.writeOnce(ctx, manifest.SegmentName(s.Run.Epoch, s.Run.Index, t.Name, n), o.init.Tracks[i].Config.Kind, control.Fleeting, t.Body)
 	})
 }
 
 // index writes the index objects that are due. Their bytes follow from what
-// is published, so one that is there already is as good.
+// is published, so one that is there already is as good. They are durable, and
+// with them the segments that they name (docs/adr/0016).
 func (o *Output) index(ctx context.Context) error {
 	for o.live.IndexDue() {
 		name, body, next := o.live.NextIndex()
@@ -158,8 +159,8 @@ func (o *Output) index(ctx context.Context) error {
 
 // writeOnce writes an object that never changes. One that is there with other
 // bytes stays, and the session ends.
-func (o *Output) writeOnce(ctx context.Context, name string, k media.Kind, body [][]byte) error {
-	_, err := o.bucket.put(ctx, name, body, control.PutOptions{ContentType: k.String() + "/mp4", CacheControl: immutable})
+func (o *Output) writeOnce(ctx context.Context, name string, k media.Kind, d control.Durability, body [][]byte) error {
+	_, err := o.bucket.put(ctx, name, body, control.PutOptions{ContentType: k.String() + "/mp4", CacheControl: immutable, Durability: d})
 	return err
 }
 

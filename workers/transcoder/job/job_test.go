@@ -64,7 +64,7 @@ func (f *folder) PutFrom(_ context.Context, key string, r io.Reader, _ control.P
 
 // run publishes a source as one run of 2 s segments, numbered from first, and
 // answers its index entries. The source's times begin at 0.
-func (f *folder) run(t *testing.T, src, run string, first, segments int) (list []manifest.IndexSegment) {
+func (f *folder) run(t testing.TB, src, run string, first, segments int) (list []manifest.IndexSegment) {
 	t.Helper()
 	for i, track := range []string{"v", "a"} {
 		dir := f.path("live/p/" + run + "/" + track)
@@ -91,6 +91,11 @@ func (f *folder) run(t *testing.T, src, run string, first, segments int) (list [
 			}
 		}
 	}
+	return index(run, first, segments)
+}
+
+// index answers the entries of a run's segments.
+func index(run string, first, segments int) (list []manifest.IndexSegment) {
 	for n := range segments {
 		list = append(list, manifest.IndexSegment{
 			Number: uint64(first + n), Run: run, Independent: true,
@@ -103,7 +108,7 @@ func (f *folder) run(t *testing.T, src, run string, first, segments int) (list [
 	return list
 }
 
-func newJob(t *testing.T, f *folder) *Transcoder {
+func newJob(t testing.TB, f *folder) *Transcoder {
 	t.Helper()
 	tool := ffmpeg.New(t.Context())
 	if missing := tool.Missing(); len(missing) > 0 {
@@ -173,12 +178,13 @@ func TestASecondRunGoesOnWhereTheFirstOneWasKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	task := control.ProcessTask{PostID: "post_1", Folder: "posts/post_1/", Sources: []broadcast.PostFile{{Key: "posts/post_1/source.mp4"}}}
+	vod, _ := control.ShippedProfile(control.VODProfile)
+	task := control.ProcessTask{PostID: "post_1", Folder: "posts/post_1/", Profile: vod, Sources: []broadcast.PostFile{{Key: "posts/post_1/source.mp4"}}}
 	ctx, cancel := context.WithCancel(t.Context())
 	if _, err := j.Process(ctx, task, func(int) { cancel() }); !errors.Is(err, context.Canceled) {
 		t.Fatalf("the first run: %v", err)
 	}
-	rung := filepath.Join(j.folder("post_1"), "360p.mp4")
+	rung := filepath.Join(j.folder("post_1"), "rendition-360p.mp4")
 	if _, err := os.Stat(rung); err == nil {
 		t.Fatal("a file that was broken off passes for a finished one")
 	}
@@ -263,5 +269,60 @@ func TestTheSpritesTimesCoverTheWhole(t *testing.T) {
 		if n := strings.Count(g.vtt("s.jpg"), "#xywh="); n != g.count {
 			t.Errorf("%v: %d cues for %d pictures", length, n, g.count)
 		}
+	}
+}
+
+func TestTheOriginalOfALadderIsItsBestRendition(t *testing.T) {
+	v := manifest.IndexTrack{Name: "v", Kind: media.Video}
+	low := manifest.IndexTrack{Name: "360p", Kind: media.Video}
+	a := manifest.IndexTrack{Name: "a", Kind: media.Audio}
+	if got := originals([]manifest.IndexTrack{v, low, a}); !slices.Equal(got, []manifest.IndexTrack{v, a}) {
+		t.Errorf("%+v", got)
+	}
+	if got := originals([]manifest.IndexTrack{a}); !slices.Equal(got, []manifest.IndexTrack{a}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// process makes everything of a source.
+func process(t *testing.T, spec mediatest.Spec) (f *folder, src string, done control.Processed) {
+	t.Helper()
+	spec.Duration, spec.Container = 2*time.Second, "mp4"
+	src = mediatest.Generate(t, spec)
+	f = &folder{dir: t.TempDir()}
+	body, err := os.ReadFile(src)
+	if err == nil {
+		err = errors.Join(os.MkdirAll(f.path("posts/post_1"), 0o700), os.WriteFile(f.path("posts/post_1/source.mp4"), body, 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	vod, _ := control.ShippedProfile(control.VODProfile)
+	task := control.ProcessTask{PostID: "post_1", Folder: "posts/post_1/", Profile: vod, Sources: []broadcast.PostFile{{Key: "posts/post_1/source.mp4"}}}
+	if done, err = newJob(t, f).Process(t.Context(), task, func(int) {}); err != nil {
+		t.Fatal(err)
+	}
+	return f, src, done
+}
+
+// A rendition of the source's own size is made, not the original passed off
+// as it. 320x180 is below every step of the profile.
+func TestARenditionOfTheSourcesSizeIsEncoded(t *testing.T) {
+	f, src, done := process(t, mediatest.Spec{})
+	if slices.Equal(mediatest.FrameMD5(t, f.path(done.Playback.MP4Key)), mediatest.FrameMD5(t, src)) {
+		t.Error("its pictures are the original's")
+	}
+}
+
+func TestEverySetOfTracksIsProcessed(t *testing.T) {
+	for name, spec := range map[string]mediatest.Spec{
+		"audio only": {NoVideo: true}, "video only": {NoAudio: true}, "44.1 kHz mono": {SampleRate: 44_100, Channels: 1}, "HEVC": {HEVC: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, _, done := process(t, spec)
+			for _, key := range []string{done.Playback.HLSKey, done.Playback.DASHKey, done.Playback.MP4Key} {
+				mediatest.DecodeStrict(t, f.path(key))
+			}
+		})
 	}
 }

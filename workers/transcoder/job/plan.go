@@ -52,6 +52,7 @@ func (t *Transcoder) plan(ctx context.Context, task control.SourceTask) (files [
 	inits := map[string][]byte{} // by object, of the last runs
 	err = task.Segments(ctx, func(s manifest.IndexSegment) error {
 		tracks := map[string][]byte{}
+		s.Tracks = originals(s.Tracks)
 		for _, track := range s.Tracks {
 			key, _ := s.Object(track.Name)
 			if inits[key] == nil {
@@ -73,6 +74,17 @@ func (t *Transcoder) plan(ctx context.Context, task control.SourceTask) (files [
 		return nil
 	})
 	return files, err
+}
+
+// originals leaves one track of each kind: of a live ladder's renditions the
+// best, which comes first (docs/adr/0013).
+func originals(tracks []manifest.IndexTrack) (list []manifest.IndexTrack) {
+	for _, t := range tracks {
+		if len(list) == 0 || t.Kind != list[len(list)-1].Kind {
+			list = append(list, t)
+		}
+	}
+	return list
 }
 
 // takes reports whether segments with these init segments can follow.

@@ -33,7 +33,7 @@ type work struct {
 // scratch folder before the next one is begun; what is there is not made
 // again.
 func (t *Transcoder) Process(ctx context.Context, task control.ProcessTask, progress func(percent int)) (control.Processed, error) {
-	w := &work{Transcoder: t, task: task, dir: t.folder(task.PostID), profile: ladder.VODDefault(), progress: progress}
+	w := &work{Transcoder: t, task: task, dir: t.folder(task.PostID), profile: task.Profile.Content.Ladder(), progress: progress}
 	done, err := w.run(ctx)
 	if err != nil {
 		return control.Processed{}, fmt.Errorf("process %s: %w", task.PostID, err)
@@ -54,8 +54,8 @@ func (w *work) run(ctx context.Context) (done control.Processed, err error) {
 	w.steps = len(rungs) + 2
 	var files []string
 	for _, r := range rungs {
-		path := filepath.Join(w.dir, r.Name+".mp4")
-		err = w.encode(ctx, path, func(out string) []string { return ffmpeg.Encode(w.source, r, w.profile.SegmentSeconds, out) })
+		path := filepath.Join(w.dir, "rendition-"+r.Name+".mp4") // no name of a rendition is another file's
+		err = w.encode(ctx, path, func(out string) []string { return ffmpeg.Encode(w.source, r, w.media.Video.FrameRate, w.profile.SegmentSeconds, out) })
 		if err != nil {
 			return done, err
 		}

@@ -1,0 +1,207 @@
+package chaos
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/roomcast/roomcast/internal/apiclient"
+)
+
+// binary is the program under test, built once by TestMain.
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "roomcast-chaos-")
+	if err == nil {
+		binary = filepath.Join(dir, "roomcast")
+		build := exec.Command("go", "build", "-o", binary, "../../../cmd/roomcast")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		build.Stdout, build.Stderr = os.Stdout, os.Stderr
+		err = build.Run()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "build roomcast:", err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// process is one `roomcast up`: a data directory, fixed addresses, and what
+// runs on them now. Safe for concurrent use.
+type process struct {
+	name       string
+	dir        string
+	http, rtmp string
+	env        []string // besides this process's own
+	out        output
+
+	mu     sync.Mutex
+	cmd    *exec.Cmd // nil = it does not run
+	exited chan error
+}
+
+func newProcess(t *testing.T, name string, env ...string) *process {
+	t.Helper()
+	p := &process{name: name, dir: filepath.Join(t.TempDir(), "data"), http: freeAddress(t), rtmp: freeAddress(t), env: env}
+	t.Cleanup(func() {
+		p.kill()
+		if t.Failed() {
+			t.Logf("%s said at last:\n%s", name, p.out.tail(20_000))
+		}
+	})
+	return p
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	return ln.Addr().String()
+}
+
+// start runs it and answers how long it took until it was ready.
+func (p *process) start() (time.Duration, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	begin := time.Now()
+	cmd := exec.Command(binary, "up", "--data", p.dir, "--http", p.http, "--rtmp", p.rtmp)
+	cmd.Env = append(os.Environ(), p.env...)
+	cmd.Stdout, cmd.Stderr = &p.out, &p.out
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }()
+	for deadline := begin.Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		resp, err := http.Get("http://" + p.http + "/readyz")
+		if err == nil {
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				break
+			}
+		}
+		select {
+		case err := <-exited:
+			return 0, fmt.Errorf("%s ended at its start: %w", p.name, err)
+		default:
+		}
+		if time.Now().After(deadline) {
+			_ = cmd.Process.Kill()
+			return 0, fmt.Errorf("%s is not ready after %s", p.name, patience)
+		}
+	}
+	p.cmd, p.exited = cmd, exited
+	return time.Since(begin), nil
+}
+
+// kill ends it as a power cut would.
+func (p *process) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return
+	}
+	_ = p.cmd.Process.Kill() // it may be gone
+	<-p.exited
+	p.cmd = nil
+}
+
+// stop ends it as an operator would.
+func (p *process) stop() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	err := p.cmd.Process.Signal(syscall.SIGTERM)
+	err = errors.Join(err, <-p.exited)
+	p.cmd = nil
+	return err
+}
+
+// signal stops it or lets it go on; one that does not run is left alone.
+func (p *process) signal(s syscall.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd != nil {
+		_ = p.cmd.Process.Signal(s)
+	}
+}
+
+// crashed says why it ended by itself; nil = it did not.
+func (p *process) crashed() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return nil
+	}
+	select {
+	case err := <-p.exited:
+		p.exited <- err
+		return fmt.Errorf("%s ended by itself: %w", p.name, err)
+	default:
+		return nil
+	}
+}
+
+// api is a client with the first app's credentials, which the first start writes.
+func (p *process) api() (*apiclient.Client, error) {
+	c, err := p.secrets()
+	return &apiclient.Client{Base: "http://" + p.http, User: c.APIKey, Secret: c.APISecret, HTTP: &http.Client{Timeout: callFor}}, err
+}
+
+func (p *process) operator() (*apiclient.Client, error) {
+	c, err := p.secrets()
+	return &apiclient.Client{Base: "http://" + p.http, Token: c.OperatorToken}, err
+}
+
+type secrets struct{ OperatorToken, APIKey, APISecret string }
+
+func (p *process) secrets() (c secrets, err error) {
+	b, err := os.ReadFile(filepath.Join(p.dir, "credentials.json"))
+	if err == nil {
+		err = json.Unmarshal(b, &c)
+	}
+	return c, err
+}
+
+// output collects what a process prints. Safe for concurrent use.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+func (o *output) tail(n int) string {
+	s := o.String()
+	if len(s) > n {
+		s = s[len(s)-n:]
+		_, s, _ = strings.Cut(s, "\n")
+	}
+	return s
+}

@@ -1,0 +1,154 @@
+// Command peerbench measures what ingest (docs/bench/ingest.md) or, with -play,
+// viewers (docs/bench/play.md) cost, ours beside its peers, in the same run:
+// server on one core, load from the other, rounds interleaved. It needs two
+// cores, and Debian's nginx, libnginx-mod-rtmp and ffmpeg.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// settings are the run's.
+type settings struct {
+	roomcast string
+	rounds   int
+	window   time.Duration
+	streams  []int
+	dir      string
+	only     string
+	play     bool
+}
+
+func main() {
+	var s settings
+	flag.StringVar(&s.roomcast, "roomcast", "bin/roomcast", "the program to measure")
+	flag.IntVar(&s.rounds, "rounds", 3, "interleaved rounds")
+	flag.DurationVar(&s.window, "window", 30*time.Second, "how long CPU is counted in each round")
+	flag.StringVar(&s.only, "only", "", "the case to run; empty = all")
+	list := flag.String("streams", "10,60", "numbers of publishers, or with -play of viewers, comma-separated")
+	flag.BoolVar(&s.play, "play", false, "measure viewers of one stream")
+	plain := flag.String("plain", "", "be the plain loop at this address")
+	file := flag.String("source", "", "what the plain loop plays")
+	flag.Parse()
+	if *plain != "" {
+		fail(servePlain(context.Background(), *plain, *file))
+	}
+	if err := s.parse(*list); err != nil {
+		fail(err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	dir, err := os.MkdirTemp("", "peerbench-")
+	if err != nil {
+		fail(err)
+	}
+	s.dir = dir
+	measure := run
+	if s.play {
+		measure = runPlay
+	}
+	err = measure(ctx, s)
+	_ = os.RemoveAll(dir) // best effort, in the temporary directory
+	if err != nil {
+		fail(err)
+	}
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, "peerbench:", err)
+	os.Exit(1)
+}
+
+func (s *settings) parse(list string) error {
+	for n := range strings.SplitSeq(list, ",") {
+		v, err := strconv.Atoi(n)
+		if err != nil || v < 1 {
+			return fmt.Errorf("%q is no number of streams", n)
+		}
+		s.streams = append(s.streams, v)
+	}
+	for _, name := range []string{"nginx", "ffmpeg", "taskset", s.roomcast} {
+		if _, err := exec.LookPath(name); err != nil {
+			return fmt.Errorf("%w (make deps)", err)
+		}
+	}
+	abs, err := filepath.Abs(s.roomcast)
+	s.roomcast = abs
+	return err
+}
+
+// sample is one round's cost of one server.
+type sample struct {
+	cpu      float64 // seconds of CPU per media-hour
+	memoryMB float64 // resident, at the end
+	load     float64 // of the machine, over the minute before the end
+}
+
+func run(ctx context.Context, s settings) error {
+	source, err := makeSource(ctx, s.dir)
+	if err != nil {
+		return err
+	}
+	servers := []server{
+		{name: "nginx-rtmp ingest", start: nginx(false)},
+		{name: "nginx-rtmp hls+dash", start: nginx(true)},
+		{name: "roomcast hls+dash", start: roomcast("")},
+	}
+	for _, n := range s.streams {
+		all := map[string][]sample{}
+		for range s.rounds {
+			for _, v := range servers {
+				if s.only != "" && !strings.Contains(v.name, s.only) {
+					continue
+				}
+				got, err := measure(ctx, s, v, source, n)
+				if err != nil {
+					return fmt.Errorf("%s, %d streams: %w", v.name, n, err)
+				}
+				all[v.name] = append(all[v.name], got)
+				say("# %s, %d streams: %.2f cpu-s per media-hour, %.1f MB, load %.2f\n", v.name, n, got.cpu, got.memoryMB, got.load)
+			}
+		}
+		report(servers, all, n)
+	}
+	return nil
+}
+
+// report prints medians, ranges and the ratio to nginx-rtmp doing the same.
+func report(servers []server, all map[string][]sample, n int) {
+	say("| %d publishers | cpu-s per media-hour, median | range | resident MB | ratio to nginx-rtmp hls+dash |\n|---|---|---|---|---|\n", n)
+	peer := median(all["nginx-rtmp hls+dash"])
+	for _, v := range servers {
+		list := all[v.name]
+		if len(list) == 0 {
+			continue
+		}
+		slices.SortFunc(list, func(a, b sample) int { return int((a.cpu - b.cpu) * 1e6) })
+		ratio := "–"
+		if peer > 0 {
+			ratio = fmt.Sprintf("%.2f", median(list)/peer)
+		}
+		say("| %s | %.2f | %.2f – %.2f | %.1f | %s |\n", v.name, median(list), list[0].cpu, list[len(list)-1].cpu, list[len(list)/2].memoryMB, ratio)
+	}
+}
+
+func median(list []sample) float64 {
+	if len(list) == 0 {
+		return 0
+	}
+	sorted := slices.Clone(list)
+	slices.SortFunc(sorted, func(a, b sample) int { return int((a.cpu - b.cpu) * 1e6) })
+	return sorted[len(sorted)/2].cpu
+}
+
+func say(format string, args ...any) { fmt.Printf(format, args...) }

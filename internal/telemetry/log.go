@@ -1,0 +1,56 @@
+// Package telemetry is how every deployed program tells what it does: log
+// lines as JSON that carry the ids of what they are about, and metrics, on AWS
+// inside the log (EMF), on one machine for Prometheus.
+package telemetry
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+)
+
+// The attributes that join log lines, whoever wrote them: the same names
+// everywhere (docs/runbook.md).
+const (
+	Request = "request"
+	Session = "session"
+	Key     = "key"
+	Room    = "room"
+)
+
+// Logger writes JSON lines to standard error, from level on.
+func Logger(level slog.Level) *slog.Logger { return slog.New(NewHandler(os.Stderr, level)) }
+
+// NewHandler writes JSON lines with what With put into the context.
+func NewHandler(w io.Writer, level slog.Level) slog.Handler {
+	return handler{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})}
+}
+
+type contextKey struct{}
+
+// With makes every line that is logged with the context carry the attributes,
+// beside those that it carries already.
+func With(ctx context.Context, attrs ...slog.Attr) context.Context {
+	before, _ := ctx.Value(contextKey{}).([]slog.Attr)
+	return context.WithValue(ctx, contextKey{}, append(before[:len(before):len(before)], attrs...))
+}
+
+type handler struct{ slog.Handler }
+
+// Handle implements slog.Handler.
+func (h handler) Handle(ctx context.Context, r slog.Record) error {
+	if attrs, ok := ctx.Value(contextKey{}).([]slog.Attr); ok {
+		r = r.Clone()
+		r.AddAttrs(attrs...)
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return handler{h.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup implements slog.Handler.
+func (h handler) WithGroup(name string) slog.Handler { return handler{h.Handler.WithGroup(name)} }

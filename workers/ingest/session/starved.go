@@ -1,0 +1,63 @@
+package session
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/roomcast/roomcast/internal/broadcast"
+)
+
+// refuseAfter is how long a worker whose renewals fail admits publishers: the
+// next sign of its own end.
+const refuseAfter = 10 * time.Second
+
+// renewals knows when each session last renewed its lease. The zero value is
+// ready. Safe for concurrent use.
+type renewals struct {
+	mu   sync.Mutex
+	last map[*session]time.Time
+}
+
+func (r *renewals) renewed(s *session, at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.last == nil {
+		r.last = map[*session]time.Time{}
+	}
+	r.last[s] = at
+}
+
+func (r *renewals) over(s *session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.last, s)
+}
+
+// fail says that a session could not renew for 10 s.
+func (r *renewals) fail(now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, at := range r.last {
+		if now.Sub(at) >= refuseAfter {
+			return true
+		}
+	}
+	return false
+}
+
+// noted tells of the renewals that succeed: by the moment that they began.
+type noted struct {
+	Leases
+	s *session
+}
+
+// RenewLease implements Leases.
+func (n noted) RenewLease(ctx context.Context, id broadcast.KeyID, epoch uint64, s broadcast.SessionID, p broadcast.Progress) error {
+	begun := n.s.h.Now()
+	err := n.Leases.RenewLease(ctx, id, epoch, s, p)
+	if err == nil {
+		n.s.h.kept.renewed(n.s, begun)
+	}
+	return err
+}

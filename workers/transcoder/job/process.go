@@ -55,7 +55,9 @@ func (w *work) run(ctx context.Context) (done control.Processed, err error) {
 	var files []string
 	for _, r := range rungs {
 		path := filepath.Join(w.dir, "rendition-"+r.Name+".mp4") // no name of a rendition is another file's
-		err = w.encode(ctx, path, func(out string) []string { return ffmpeg.Encode(w.source, r, w.media.Video.FrameRate, w.profile.SegmentSeconds, out) })
+		err = w.encode(ctx, path, func(out string) []string {
+			return ffmpeg.Encode(w.source, r, w.media.Video.FrameRate, w.profile.SegmentSeconds, out)
+		})
 		if err != nil {
 			return done, err
 		}

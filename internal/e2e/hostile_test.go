@@ -138,7 +138,8 @@ func (s *scene) status(t *testing.T, name string) float64 {
 	return 0
 }
 
-// rtmpConns counts the established connections to the RTMP port, the server's side.
+// rtmpConns counts the sockets of the RTMP port that the server still holds,
+// those of a farewell (FIN-WAIT) as well.
 func (s *scene) rtmpConns(t *testing.T) (n int) {
 	t.Helper()
 	_, port, err := net.SplitHostPort(s.rtmp)
@@ -153,7 +154,7 @@ func (s *scene) rtmpConns(t *testing.T) (n int) {
 		}
 		for line := range strings.Lines(string(b)) {
 			f := strings.Fields(line)
-			if len(f) > 9 && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", number)) && (f[3] == "01" || f[3] == "08") && f[9] != "0" {
+			if len(f) > 9 && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", number)) && f[3] != "0A" && f[9] != "0" {
 				n++
 			}
 		}

@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/client"
+	"github.com/roomcast/roomcast/internal/e2e/freeport"
 )
 
 // binary is the program under test, built once by TestMain.
@@ -107,12 +107,11 @@ func (m *machine) client(auth client.Auth) *client.Client {
 
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().String()
+	return address
 }
 
 // start runs `roomcast up` and waits until it is ready.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/internal/apiclient"
+	"github.com/roomcast/roomcast/internal/e2e/freeport"
 )
 
 // binary is the program under test, built once by TestMain.
@@ -66,14 +66,13 @@ func newProcess(t *testing.T, name string, env ...string) *process {
 	return p
 }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().String()
+	return address
 }
 
 // start runs it and answers how long it took until it was ready.

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/roomcast/roomcast/internal/e2e/freeport"
 	"github.com/roomcast/roomcast/internal/rtmpout"
 )
 
@@ -21,7 +22,7 @@ func plainLoop(ctx context.Context, s settings, _ int) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	address, err := freeAddress()
+	address, err := freeport.Address()
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/client"
+	"github.com/roomcast/roomcast/internal/e2e/freeport"
 )
 
 // server is what takes the streams.
@@ -64,14 +65,6 @@ func core(ctx context.Context, dir string, args ...string) (*exec.Cmd, error) {
 	return cmd, cmd.Start()
 }
 
-func freeAddress() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return ln.Addr().String(), ln.Close()
-}
-
 const nginxConf = `daemon off; worker_processes 1; pid %[1]s/pid; error_log %[1]s/error.log;
 load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;
 events { worker_connections 4096; }
@@ -85,7 +78,7 @@ func nginx(packaged bool) func(context.Context, settings, int) (*running, error)
 		if err != nil {
 			return nil, err
 		}
-		address, err := freeAddress()
+		address, err := freeport.Address()
 		if err != nil {
 			return nil, err
 		}
@@ -130,11 +123,11 @@ func startRoomcast(ctx context.Context, s settings, streams int, mode string) (*
 	if err != nil {
 		return nil, err
 	}
-	web, err := freeAddress()
+	web, err := freeport.Address()
 	if err != nil {
 		return nil, err
 	}
-	rtmp, err := freeAddress()
+	rtmp, err := freeport.Address()
 	if err != nil {
 		return nil, err
 	}

@@ -83,6 +83,11 @@ func (m *machine) open(ctx context.Context) error {
 		Store: m.backend.records, Objects: objects, IDs: source, Now: time.Now, URLs: m.urls, Log: m.log,
 		Transcoder: m.transcoder(tool, objects), DeadEvents: m.backend.queue,
 	}))
+	if !m.backend.shared {
+		if err = m.service.FreeJobs(ctx); err != nil {
+			return err
+		}
+	}
 	if m.creds, err = loadCredentials(ctx, m.settings, m.service, source); err != nil {
 		return err
 	}

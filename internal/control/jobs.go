@@ -46,23 +46,10 @@ func (s *Service) RunJobs(ctx context.Context, kinds ...JobKind) error {
 	var problems []error
 	for _, j := range due {
 		if len(kinds) == 0 || slices.Contains(kinds, j.Kind) {
-			problems = append(problems, s.runJob(ctx, j))
+			problems = append(problems, s.runClaimed(ctx, j))
 		}
 	}
 	return errors.Join(problems...)
-}
-
-// runJob does one job and removes it, or puts it off. A job that ended with
-// its context is due as before.
-func (s *Service) runJob(ctx context.Context, j Job) error {
-	begun := j
-	if j.media() {
-		begun.Attempts++
-		if err := s.Store.RetryJob(ctx, begun); err != nil {
-			return fmt.Errorf("begin job %s: %w", j.ID, err)
-		}
-	}
-	return s.settle(ctx, begun, j.DueAt, s.doJob(ctx, begun))
 }
 
 // media reports whether the job may take long and break what runs it.

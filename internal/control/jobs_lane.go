@@ -12,8 +12,9 @@ import (
 const laneBatch = 1000
 
 // Lane runs jobs of some kinds beside each other, so that long ones hold up
-// nobody else. One process has at most one lane for each kind. Not safe for
-// concurrent use.
+// nobody else. One process has at most one lane for each kind; lanes of other
+// processes on the same store take jobs from each other by claims. Not safe
+// for concurrent use.
 type Lane struct {
 	s     *Service
 	kinds []JobKind
@@ -41,7 +42,7 @@ func (l *Lane) Pass(ctx context.Context) error {
 		}
 		l.work.Go(func() {
 			defer l.leave(j.ID)
-			if err := l.s.runJob(ctx, j); err != nil && ctx.Err() == nil {
+			if err := l.s.runClaimed(ctx, j); err != nil && ctx.Err() == nil {
 				l.s.Log.ErrorContext(ctx, "job not settled", "job", j.ID, "kind", j.Kind, "err", err)
 			}
 		})

@@ -40,9 +40,8 @@ func (s *Service) RunWoken(ctx context.Context, id string) error {
 	return s.runClaimed(ctx, j)
 }
 
-// RunJob does a job now, due or not, as a process that was launched for it. Who
-// does it already stops: of two launches the later one counts. A job that is
-// done is no error.
+// RunJob does a job now, due or not, as a process that was launched for it. A
+// job that is done, or that another process does already, is no error.
 func (s *Service) RunJob(ctx context.Context, id string) error {
 	j, err := s.Store.Job(ctx, id)
 	if errors.Is(err, ErrNotFound) {
@@ -51,7 +50,38 @@ func (s *Service) RunJob(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("read job %s: %w", id, err)
 	}
+	if j.Claimed && j.DueAt.After(s.Now()) {
+		s.Log.InfoContext(ctx, "job is under way elsewhere", "job", j.ID, "kind", j.Kind, "post", j.PostID)
+		return nil
+	}
 	return s.runClaimed(ctx, j)
+}
+
+// FreeJobs makes jobs due that a process of before had claimed. Only whoever
+// knows that no other process lives on the store may call it.
+func (s *Service) FreeJobs(ctx context.Context) error {
+	now := s.Now()
+	for {
+		list, err := s.Store.DueJobs(ctx, now.Add(jobClaim), laneBatch)
+		if err != nil {
+			return fmt.Errorf("list claimed jobs: %w", err)
+		}
+		freed := 0
+		for _, j := range list {
+			if !j.Claimed {
+				continue
+			}
+			was := j.DueAt
+			j.Claimed, j.DueAt = false, now
+			if err := s.Store.ClaimJob(ctx, was, j); err != nil {
+				return fmt.Errorf("free job %s: %w", j.ID, err)
+			}
+			freed++
+		}
+		if freed == 0 {
+			return nil
+		}
+	}
 }
 
 // launch starts a process for the job: on spare capacity the first time, so
@@ -59,7 +89,7 @@ func (s *Service) RunJob(ctx context.Context, id string) error {
 func (s *Service) launch(ctx context.Context, j Job) error {
 	was := j.DueAt
 	j.Launches++
-	j.DueAt = s.Now().Add(launchClaim)
+	j.Claimed, j.DueAt = false, s.Now().Add(launchClaim)
 	if err := s.Store.ClaimJob(ctx, was, j); err != nil {
 		return claimed(j, err)
 	}
@@ -83,7 +113,7 @@ func (s *Service) runClaimed(ctx context.Context, j Job) error {
 	defer cancel()
 	claim := func() error {
 		next := j
-		next.DueAt = s.Now().Add(jobClaim)
+		next.Claimed, next.DueAt = true, s.Now().Add(jobClaim)
 		err := s.Store.ClaimJob(ctx, j.DueAt, next)
 		if err == nil {
 			j = next
@@ -115,9 +145,10 @@ func (s *Service) runClaimed(ctx context.Context, j Job) error {
 }
 
 // settle removes a job, or puts it off. One that ended with its context is due
-// as it was.
+// as it was, or now where its launch had time left.
 func (s *Service) settle(ctx context.Context, j Job, due time.Time, err error) error {
 	was := j.DueAt
+	j.Claimed = false
 	switch {
 	case err == nil:
 		err = s.Store.FinishJob(ctx, j.ID)
@@ -125,7 +156,9 @@ func (s *Service) settle(ctx context.Context, j Job, due time.Time, err error) e
 		if j.media() {
 			j.Attempts--
 		}
-		j.DueAt = due
+		if j.DueAt = due; due.After(s.Now()) {
+			j.DueAt = s.Now()
+		}
 		err = s.Store.ClaimJob(context.WithoutCancel(ctx), was, j)
 	default:
 		s.Log.WarnContext(ctx, "job comes again", "job", j.ID, "kind", j.Kind, "room", j.RoomID, "post", j.PostID, "err", err)

@@ -26,6 +26,7 @@ type factory struct {
 	processes      int
 	segments       int
 	forgotten      []broadcast.PostID
+	beforeSource   func()
 	beforeProcess  func()
 	reportProgress []int
 	profiles       []control.TranscodingProfile // of the processes
@@ -38,6 +39,9 @@ func (f *factory) Forget(id broadcast.PostID) { f.forgotten = append(f.forgotten
 func (f *factory) Source(ctx context.Context, t control.SourceTask) ([]broadcast.PostFile, error) {
 	f.sources++
 	f.segments = 0
+	if f.beforeSource != nil {
+		f.beforeSource()
+	}
 	if err := t.Segments(ctx, func(manifest.IndexSegment) error { f.segments++; return nil }); err != nil {
 		return nil, err
 	}

@@ -141,6 +141,8 @@ type Job struct {
 	DueAt    time.Time
 	// Launches counts the processes that were started for it.
 	Launches int `json:",omitempty"`
+	// Claimed says that somebody does it, until DueAt.
+	Claimed bool `json:",omitempty"`
 }
 
 // KeyString is a stream key string and where it points. The string lies in a

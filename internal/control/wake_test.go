@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/control"
 )
 
@@ -237,4 +238,103 @@ func TestWhatNobodyWasWokenForIsWokenByTheSweeper(t *testing.T) {
 	if got := deliveries.took(); !slices.Equal(got, []control.WakeUp{up}) {
 		t.Errorf("put off for 10 minutes: %v", got)
 	}
+}
+
+// listed is a store whose list of due jobs is as it was a moment ago.
+type listed struct {
+	control.Store
+	due []control.Job
+}
+
+func (l listed) DueJobs(context.Context, time.Time, int) ([]control.Job, error) { return l.due, nil }
+
+// Lanes of two processes on one store saw the same job due: one does it.
+func TestLanesOfTwoProcessesDoAJobOnce(t *testing.T) {
+	for _, kind := range []control.JobKind{control.JobSource, control.JobTranscode} {
+		r, f, _ := shared(t)
+		j := r.jobOf(kind)
+		o := r.Options
+		other := &factory{bucket: r.bucket}
+		o.Transcoder, o.Store = other, listed{r.db, []control.Job{j}}
+		began, release := make(chan struct{}), make(chan struct{})
+		f.beforeProcess = func() { close(began); <-release }
+		f.beforeSource = f.beforeProcess
+		mine, theirs := r.NewLane(2, kind), control.New(o).NewLane(2, kind)
+		r.no(mine.Pass(t.Context()))
+		<-began
+		for range 3 {
+			r.no(theirs.Pass(t.Context()))
+			theirs.Wait()
+		}
+		if n := other.sources + other.processes; n != 0 {
+			t.Errorf("%s: the other process did it %d times as well", kind, n)
+		}
+		close(release)
+		mine.Wait()
+		if _, err := r.db.Job(t.Context(), j.ID); !errors.Is(err, control.ErrNotFound) {
+			t.Errorf("%s: the job is still there: %v", kind, err)
+		}
+	}
+}
+
+func TestASecondTranscoderOfAJobLeaves(t *testing.T) {
+	r, f, _ := shared(t)
+	j := r.jobOf(control.JobTranscode)
+	second := &factory{bucket: r.bucket}
+	o := r.Options
+	o.Transcoder = second
+	f.beforeProcess = func() {
+		f.beforeProcess = nil
+		r.no(control.New(o).RunJob(t.Context(), j.ID))
+		if second.processes != 0 {
+			t.Error("the second transcoder works on the first one's job")
+		}
+		// The first one is dead: its claim is over.
+		r.clock.pass(31 * time.Second)
+		r.no(control.New(o).RunJob(t.Context(), j.ID))
+		f.processErr = context.Canceled // whatever it says
+	}
+	r.no(r.RunJob(t.Context(), j.ID))
+	if f.processes != 1 || second.processes != 1 {
+		t.Errorf("begun %d and %d times, want each once", f.processes, second.processes)
+	}
+	r.is(broadcast.PostProcessed, broadcast.RoomArchived, broadcast.VODArchived)
+}
+
+// A task whose spare capacity is taken away says so: another is launched at once.
+func TestALaunchedJobThatIsStoppedIsDueAtOnce(t *testing.T) {
+	r, f, _ := shared(t)
+	j := r.jobOf(control.JobTranscode)
+	worker := control.New(r.Options)
+	l := &launches{}
+	r.Service.Launcher = l
+	r.no(r.RunWoken(t.Context(), j.ID))
+	ctx, stop := context.WithCancel(t.Context())
+	f.beforeProcess, f.processErr = func() { f.beforeProcess = nil; stop() }, context.Canceled
+	r.no(worker.RunJob(ctx, j.ID))
+	r.no(r.RunWoken(t.Context(), j.ID))
+	if want := []bool{true, false}; !slices.Equal(l.spare, want) || l.last.Attempts != 0 {
+		t.Fatalf("launched %v, last %+v", l.spare, l.last)
+	}
+	f.processErr = nil
+	r.no(worker.RunJob(t.Context(), j.ID))
+	r.is(broadcast.PostProcessed, broadcast.RoomArchived, broadcast.VODArchived)
+}
+
+// One machine knows at its start that nobody else is at its jobs.
+func TestJobsOfADeadProcessAreDueAtTheNextStart(t *testing.T) {
+	r, f, _ := shared(t)
+	j := r.jobOf(control.JobTranscode)
+	f.beforeProcess = func() { f.beforeProcess = nil; panic("kill -9") }
+	func() {
+		defer func() { _ = recover() }()
+		_ = r.RunWoken(t.Context(), j.ID)
+	}()
+	r.no(r.RunWoken(t.Context(), j.ID))
+	if f.processes != 1 {
+		t.Fatal("done while it is claimed")
+	}
+	r.no(r.FreeJobs(t.Context()))
+	r.no(r.RunWoken(t.Context(), j.ID))
+	r.is(broadcast.PostProcessed, broadcast.RoomArchived, broadcast.VODArchived)
 }

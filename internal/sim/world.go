@@ -96,7 +96,13 @@ func newWorld(o Options) *world {
 	w.service = control.New(control.Options{
 		Store: &net{w: w}, Objects: nothing{}, IDs: w, Now: w.wall,
 		URLs: control.URLs{HTTP: "http://h", RTMP: "rtmp://r"}, Log: slog.New(slog.DiscardHandler),
-		Wait: func(ctx context.Context, _ time.Duration) error {
+		Wait: func(ctx context.Context, d time.Duration) error {
+			if d >= time.Second {
+				// A claim that is to be prolonged, on a goroutine of its own:
+				// jobs are over before, or their claims are.
+				<-ctx.Done()
+				return ctx.Err()
+			}
 			return w.nap(ctx, w.between(0, 30*time.Millisecond)) // its jitter is nobody's seed
 		},
 	})

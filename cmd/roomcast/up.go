@@ -13,8 +13,13 @@ import (
 	"github.com/roomcast/roomcast/internal/config"
 )
 
-// shutdownWithin is how long a clean end may take; a second signal ends at once.
-const shutdownWithin = 9 * time.Second
+const (
+	// shutdownWithin is how long a clean end may take; a second signal ends at once.
+	shutdownWithin = 9 * time.Second
+	// sameSignal is the time in which signals are one: make, or whoever ends a
+	// whole process group, passes it on to a process that has it already.
+	sameSignal = 300 * time.Millisecond
+)
 
 type upCmd struct {
 	Data      string `help:"Directory that holds everything (ROOMCAST_DATA, default .roomcast)." placeholder:"DIR"`
@@ -62,6 +67,10 @@ func (c *upCmd) Run() error {
 		log.Error("stopping", "err", err)
 	}
 	go func() {
+		time.Sleep(sameSignal)
+		for len(signals) > 0 {
+			<-signals
+		}
 		<-signals
 		log.Error("ended at once by a second signal")
 		os.Exit(1)

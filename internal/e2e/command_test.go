@@ -3,12 +3,14 @@ package e2e
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -188,5 +190,41 @@ func TestNoSecretIsInTheLog(t *testing.T) {
 		if strings.Contains(m.out.String(), secret) {
 			t.Errorf("the %s is in the log", name)
 		}
+	}
+}
+
+// A request that never ends delays a clean end for a second, unless a second
+// signal says that it shall not wait. Signals within a moment, as make and a
+// process group pass them on, are one.
+func TestASecondSignalEndsAtOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		signals []time.Duration // after the first one
+		code    int
+	}{
+		"one wish, told twice": {[]time.Duration{0}, 0},
+		"a second one":         {[]time.Duration{300 * time.Millisecond, 350 * time.Millisecond}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMachine(t)
+			conn, err := net.Dial("tcp", m.http)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close() }()
+			if _, err := io.WriteString(conn, "POST /v2/apps/me/members HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n{"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(100 * time.Millisecond) // it is read
+			begin := time.Now()
+			for _, after := range append([]time.Duration{0}, c.signals...) {
+				time.Sleep(time.Until(begin.Add(after)))
+				_ = m.cmd.Process.Signal(syscall.SIGTERM) // it may be gone
+			}
+			err = <-m.exited
+			m.exited <- err
+			if code := m.cmd.ProcessState.ExitCode(); code != c.code {
+				t.Errorf("exit code %d after %s, want %d\n%s", code, time.Since(begin), c.code, m.out.String())
+			}
+		})
 	}
 }

@@ -20,7 +20,7 @@ import (
 func laddered(t *testing.T, more func(*world)) *world {
 	t.Helper()
 	return newWorld(t, func(w *world) {
-		w.clock.speed = 1
+		w.clock.run(1)
 		w.encoder = ffmpeg.New(t.Context())
 		w.profile = func(broadcast.ProfileID) (ladder.Profile, error) {
 			return ladder.Profile{SegmentSeconds: 1, Steps: []ladder.Step{

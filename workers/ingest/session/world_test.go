@@ -49,6 +49,13 @@ func (c *clock) now() time.Time {
 	return c.from.Add(c.speed*time.Since(c.from) + c.ahead)
 }
 
+// run sets how fast it goes; who sleeps does not notice.
+func (c *clock) run(speed time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.speed = speed
+}
+
 // pass sets the clock forward; who sleeps does not notice.
 func (c *clock) pass(d time.Duration) {
 	c.mu.Lock()
@@ -57,7 +64,9 @@ func (c *clock) pass(d time.Duration) {
 }
 
 func (c *clock) sleep(ctx context.Context, d time.Duration) error {
+	c.mu.Lock()
 	t := time.NewTimer(d / c.speed)
+	c.mu.Unlock()
 	defer t.Stop()
 	select {
 	case <-t.C:

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
 
@@ -95,12 +96,16 @@ func (m *machine) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.ingest, err = worker.New(m.withLadders(tool, worker.Options{
+	capacity := m.settings.Capacity
+	if capacity == 0 {
+		capacity = worker.CapacityPerCore * runtime.NumCPU()
+	}
+	m.ingest, err = worker.New(worker.Options{
 		ID: broadcast.WorkerID(source.New("wrk")), Address: m.settings.RelayAddress, RelaySecret: m.settings.RelaySecret, RelayTLS: trust,
 		Leases: m.backend.records, PlayIDs: m.backend.records, Events: m.backend.queue,
 		Objects: objects, IDs: source, Now: time.Now, Sleep: sleep, TimeURL: m.urls.HTTP + "/time", Log: m.log,
-		MaxViewers: m.settings.MaxViewers, MaxViewersPerAddress: m.settings.MaxViewersPerAddress,
-	}))
+		MaxViewers: m.settings.MaxViewers, MaxViewersPerAddress: m.settings.MaxViewersPerAddress, Capacity: capacity,
+	}.WithLadders(m.backend.records, tool))
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,10 @@ type Ingest struct {
 	// MaxViewers and MaxViewersPerAddress bound RTMP and HTTP-FLV viewers;
 	// default 20 000 and 1 000.
 	MaxViewers, MaxViewersPerAddress int
+	// Capacity is how many streams are taken that are published as they come;
+	// the renditions of a ladder count as more (ROOMCAST_CAPACITY, default 200,
+	// what half a core takes).
+	Capacity int
 	// LoadBalancers are prefixes of peers that speak for many, such as
 	// 10.0.0.0/16 (ROOMCAST_LOAD_BALANCERS, separated by commas; default none).
 	LoadBalancers []netip.Prefix
@@ -99,6 +103,7 @@ func LoadIngest(env Env) (Ingest, error) {
 	}
 	c.MaxViewers = s.count("ROOMCAST_MAX_VIEWERS", 20_000)
 	c.MaxViewersPerAddress = s.count("ROOMCAST_MAX_VIEWERS_PER_ADDRESS", 1_000)
+	c.Capacity = s.count("ROOMCAST_CAPACITY", 200)
 	return c, s.err()
 }
 

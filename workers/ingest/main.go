@@ -12,6 +12,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/ffmpeg"
 	"github.com/roomcast/roomcast/internal/fleet"
 	"github.com/roomcast/roomcast/internal/ids"
 	"github.com/roomcast/roomcast/internal/objects/s3"
@@ -46,8 +47,8 @@ func serve(ctx context.Context) error {
 	}
 	return worker.Run(ctx, c, ip, worker.Options{
 		Leases: store, PlayIDs: store, Events: queue, Objects: bucket,
-		IDs: ids.New(time.Now), Now: time.Now, Log: telemetry.Logger(c.LogLevel),
-	}, fleet.New(fleet.Options{
+		IDs: ids.New(time.Now), Now: time.Now, Log: telemetry.Logger(c.LogLevel), Capacity: c.Capacity,
+	}.WithLadders(store, ffmpeg.New(ctx)), fleet.New(fleet.Options{
 		AWS: cfg, Parameter: c.FleetParameter, IP: ip, Agent: c.Agent, Targets: []fleet.Target{
 			{Group: c.RTMPTargets, Port: config.Port(c.RTMP)}, {Group: c.WebTargets, Port: config.Port(c.Web)},
 		},

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"strconv"
+	"sync"
 )
 
 //go:embed docs
@@ -23,11 +24,9 @@ func (a *api) serveDocs() error {
 	if doc.Extensions == nil {
 		doc.Extensions = map[string]any{}
 	}
-	spec, err := json.Marshal(doc)
-	if err != nil {
-		return fmt.Errorf("write openapi document: %w", err)
-	}
-	a.serveFile("/openapi.json", "application/json", spec)
+	// Written when it is first read: that takes longer than everything else
+	// before a Lambda's first request.
+	a.serveFile("/openapi.json", "application/json", sync.OnceValues(func() ([]byte, error) { return json.Marshal(doc) }))
 	for path, file := range map[string]struct{ name, contentType string }{
 		"/docs":          {"index.html", "text/html; charset=utf-8"},
 		"/docs/docs.js":  {"docs.js", "text/javascript; charset=utf-8"},
@@ -37,13 +36,19 @@ func (a *api) serveDocs() error {
 		if err != nil {
 			return fmt.Errorf("read page of the docs: %w", err)
 		}
-		a.serveFile(path, file.contentType, content)
+		a.serveFile(path, file.contentType, func() ([]byte, error) { return content, nil })
 	}
 	return nil
 }
 
-func (a *api) serveFile(path, contentType string, content []byte) {
-	a.mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
+func (a *api) serveFile(path, contentType string, read func() ([]byte, error)) {
+	a.mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
+		content, err := read()
+		if err != nil {
+			a.Log.ErrorContext(r.Context(), "write openapi document", "err", err)
+			newProblem(codeInternal, "").write(w, r)
+			return
+		}
 		h := w.Header()
 		h.Set("Content-Type", contentType)
 		h.Set("Content-Length", strconv.Itoa(len(content)))

@@ -20,10 +20,13 @@ import (
 	"github.com/roomcast/roomcast/internal/rtmpout"
 )
 
-// running is a whole machine in this process.
-func startMachine(t *testing.T) *machine {
+// startMachine runs a whole machine in this process, with these limits of
+// viewers; 0 = the default.
+func startMachine(t *testing.T, viewers, perAddress int) *machine {
 	t.Helper()
-	settings, err := config.LoadUp(config.Up{Data: t.TempDir(), HTTP: "127.0.0.1:0", RTMP: "127.0.0.1:0"}, func(string) string { return "" })
+	settings, err := config.LoadUp(config.Up{
+		Data: t.TempDir(), HTTP: "127.0.0.1:0", RTMP: "127.0.0.1:0", MaxViewers: viewers, MaxViewersPerAddress: perAddress,
+	}, func(string) string { return "" })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +63,7 @@ func tags(t *testing.T, of time.Duration) []rtmpout.Tag {
 }
 
 func TestEveryModeHasItsOutputsAndNoOthers(t *testing.T) {
-	m := startMachine(t)
+	m := startMachine(t, 0, 0)
 	media := tags(t, 5*time.Second)
 	unset := broadcast.Mode("")
 	modes := []broadcast.Mode{broadcast.ModeRTMP, broadcast.ModeCMAF, broadcast.ModeRTMPCMAF}
@@ -133,13 +136,19 @@ func (o owner) key(t *testing.T, user string, mode broadcast.Mode) control.KeyVi
 	return k
 }
 
+func (o owner) find(t *testing.T, id broadcast.KeyID) control.KeyView {
+	t.Helper()
+	k, err := o.m.service.Key(t.Context(), o.c, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
 func (o owner) active(t *testing.T, id broadcast.KeyID) control.KeyView {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		k, err := o.m.service.Key(t.Context(), o.c, id)
-		if err != nil {
-			t.Fatal(err)
-		}
+		k := o.find(t, id)
 		if k.Key.State == broadcast.KeyActive {
 			return k
 		}
@@ -241,11 +250,24 @@ func fetch(t *testing.T, url string) (int, []byte) {
 // playRTMP is a player as small as can be: it answers the first status of its
 // play command; for Start only once media follow.
 func playRTMP(host, app, name string) (string, error) {
+	conn, code, err := openRTMP(host, app, name)
+	if conn != nil {
+		_ = conn.Close()
+	}
+	return code, err
+}
+
+// openRTMP is playRTMP that leaves the connection open; nil where there is none.
+func openRTMP(host, app, name string) (net.Conn, string, error) {
 	conn, err := net.Dial("tcp", host)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
-	defer func() { _ = conn.Close() }()
+	code, err := playOn(conn, app, name)
+	return conn, code, err
+}
+
+func playOn(conn net.Conn, app, name string) (string, error) {
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 	hello := make([]byte, 1+1536)
 	hello[0] = 3

@@ -167,3 +167,34 @@ func TestViewersOfOtherWorkersFollowThePublisherWithoutReconnecting(t *testing.T
 	c.roomDo(show.ID, "end", map[string]bool{"force": true})
 	allOf(t, all, 5*time.Second, "closed with the show", func(v *flvViewer) bool { return v.over && v.err == nil })
 }
+
+// Workers believe one another by certificate: who shows another one is not
+// pulled from, and its viewers are held.
+func TestRelaysAreEncryptedBetweenWorkersThatTrustEachOther(t *testing.T) {
+	env := append(installation(t), "ROOMCAST_RELAY_SECRET="+strings.Repeat("between us ", 4), "ROOMCAST_RELAY_TLS=true")
+	secure := func(cert, key string) *machine {
+		web := freeAddress(t)
+		return newMachineOn(t, web, freeAddress(t), append(env, "ROOMCAST_TLS_CERT="+cert, "ROOMCAST_TLS_KEY="+key, "ROOMCAST_PUBLIC_URL=https://"+web)...)
+	}
+	cert, key, _ := certificate(t)
+	other, otherKey, _ := certificate(t)
+	a, b, stranger := secure(cert, key), secure(cert, key), secure(other, otherKey)
+	a.member("rosa")
+	encode(t, strings.Replace(a.key("rosa").url(), "rtmps://", "rtmp://", 1)+"?mode=RTMP")
+	a.awaitKey("rosa", "ACTIVE", patience)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	path := strings.TrimPrefix(*a.key("rosa").Playback.HTTPFLVURL, "https://"+a.http)
+	trusting, strange := watchFLV(ctx, &wg, "http://"+b.http+path), watchFLV(ctx, &wg, "http://"+stranger.http+path)
+	eventually(t, patience, "the stranger finds out", func() error {
+		if !strings.Contains(stranger.out.String(), "certificate") {
+			return errors.New("no word of a certificate")
+		}
+		return nil
+	})
+	allOf(t, []*flvViewer{trusting}, patience, "a picture through a relay", func(v *flvViewer) bool { return v.pictures > 30 })
+	allOf(t, []*flvViewer{strange}, 0, "held, without a picture", func(v *flvViewer) bool { return v.pictures == 0 && !v.over })
+}

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -89,8 +90,11 @@ func (s *settings) parse(list string) error {
 
 // sample is one round's cost of one server.
 type sample struct {
-	cpu      float64 // seconds of CPU per media-hour
+	cpu      float64 // seconds of CPU per media-hour, of the whole process
+	added    float64 // ms per second that each publisher adds to the idle process
+	idle     float64 // ms per second of the process without a publisher
 	memoryMB float64 // resident, at the end
+	addedMB  float64 // that each publisher adds
 	load     float64 // of the machine, over the minute before the end
 }
 
@@ -103,6 +107,7 @@ func run(ctx context.Context, s settings) error {
 		{name: "nginx-rtmp ingest", start: nginx(false)},
 		{name: "nginx-rtmp hls+dash", start: nginx(true)},
 		{name: "roomcast hls+dash", start: roomcast("")},
+		{name: "roomcast rtmp", start: roomcast("RTMP")},
 	}
 	for _, n := range s.streams {
 		all := map[string][]sample{}
@@ -116,7 +121,8 @@ func run(ctx context.Context, s settings) error {
 					return fmt.Errorf("%s, %d streams: %w", v.name, n, err)
 				}
 				all[v.name] = append(all[v.name], got)
-				say("# %s, %d streams: %.2f cpu-s per media-hour, %.1f MB, load %.2f\n", v.name, n, got.cpu, got.memoryMB, got.load)
+				say("# %s, %d streams: %.2f cpu-s per media-hour (idle %.2f ms/s, each publisher adds %.2f ms/s and %.2f MB), %.1f MB, load %.2f\n",
+					v.name, n, got.cpu, got.idle, got.added, got.addedMB, got.memoryMB, got.load)
 			}
 		}
 		report(servers, all, n)
@@ -126,29 +132,40 @@ func run(ctx context.Context, s settings) error {
 
 // report prints medians, ranges and the ratio to nginx-rtmp doing the same.
 func report(servers []server, all map[string][]sample, n int) {
-	say("| %d publishers | cpu-s per media-hour, median | range | resident MB | ratio to nginx-rtmp hls+dash |\n|---|---|---|---|---|\n", n)
-	peer := median(all["nginx-rtmp hls+dash"])
+	say("| %d publishers | cpu-s per media-hour, median | range | of nginx-rtmp hls+dash | of nginx-rtmp ingest | idle, ms/s | each adds, ms/s | of nginx-rtmp ingest | resident MB | each adds MB |\n|---|---|---|---|---|---|---|---|---|---|\n", n)
+	cpu := func(s sample) float64 { return s.cpu }
+	added := func(s sample) float64 { return s.added }
+	packaged, ingest := all["nginx-rtmp hls+dash"], all["nginx-rtmp ingest"]
 	for _, v := range servers {
 		list := all[v.name]
 		if len(list) == 0 {
 			continue
 		}
-		slices.SortFunc(list, func(a, b sample) int { return int((a.cpu - b.cpu) * 1e6) })
-		ratio := "–"
-		if peer > 0 {
-			ratio = fmt.Sprintf("%.2f", median(list)/peer)
-		}
-		say("| %s | %.2f | %.2f – %.2f | %.1f | %s |\n", v.name, median(list), list[0].cpu, list[len(list)-1].cpu, list[len(list)/2].memoryMB, ratio)
+		least, most := slices.MinFunc(list, by(cpu)), slices.MaxFunc(list, by(cpu))
+		say("| %s | %.2f | %.2f – %.2f | %s | %s | %.2f | %.2f | %s | %.1f | %.2f |\n", v.name, median(list, cpu), least.cpu, most.cpu,
+			ratio(median(list, cpu), median(packaged, cpu)), ratio(median(list, cpu), median(ingest, cpu)),
+			median(list, func(s sample) float64 { return s.idle }), median(list, added), ratio(median(list, added), median(ingest, added)),
+			median(list, func(s sample) float64 { return s.memoryMB }), median(list, func(s sample) float64 { return s.addedMB }))
 	}
 }
 
-func median(list []sample) float64 {
+func by(of func(sample) float64) func(a, b sample) int {
+	return func(a, b sample) int { return cmp.Compare(of(a), of(b)) }
+}
+
+func median(list []sample, of func(sample) float64) float64 {
 	if len(list) == 0 {
 		return 0
 	}
-	sorted := slices.Clone(list)
-	slices.SortFunc(sorted, func(a, b sample) int { return int((a.cpu - b.cpu) * 1e6) })
-	return sorted[len(sorted)/2].cpu
+	sorted := slices.SortedFunc(slices.Values(list), by(of))
+	return of(sorted[len(sorted)/2])
+}
+
+func ratio(v, of float64) string {
+	if of <= 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f", v/of)
 }
 
 func say(format string, args ...any) { fmt.Printf(format, args...) }

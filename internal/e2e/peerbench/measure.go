@@ -61,11 +61,18 @@ func measure(ctx context.Context, s settings, v server, source []rtmpout.Tag, n 
 	if err != nil {
 		return sample{}, err
 	}
+	failed := make(chan error, n)
+	if err := wait(ctx, settle, failed); err != nil { // what a start costs
+		return sample{}, err
+	}
+	idle, quiet, _, err := window(ctx, r, s.window/2, failed, nil)
+	if err != nil {
+		return sample{}, err
+	}
 	load, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stop()
-	failed := make(chan error, n)
 	for i, url := range r.urls {
 		c, err := rtmpout.Dial(ctx, url, rtmpout.Options{Now: time.Now})
 		if err != nil {
@@ -81,20 +88,16 @@ func measure(ctx context.Context, s settings, v server, source []rtmpout.Tag, n 
 	if err := wait(ctx, settle, failed); err != nil {
 		return sample{}, err
 	}
-	before, err := spent(r.pids())
+	busy, after, _, err := window(ctx, r, s.window, failed, nil)
 	if err != nil {
 		return sample{}, err
 	}
-	began := time.Now()
-	if err := wait(ctx, s.window, failed); err != nil {
-		return sample{}, err
-	}
-	after, err := spent(r.pids())
-	if err != nil {
-		return sample{}, err
-	}
-	hours := time.Since(began).Hours() * float64(n)
-	return sample{cpu: (after.cpu - before.cpu) / hours, memoryMB: after.memoryMB, load: after.load}, nil
+	const perHour = 3600 / 1e3 // seconds of CPU of ms per second
+	each := float64(n)
+	return sample{
+		cpu: busy.cpu / each * perHour, idle: idle.cpu, added: (busy.cpu - idle.cpu) / each,
+		memoryMB: after.memoryMB, addedMB: (after.memoryMB - quiet.memoryMB) / each, load: after.load,
+	}, nil
 }
 
 func wait(ctx context.Context, d time.Duration, failed <-chan error) error {

@@ -158,12 +158,6 @@ func reportPlay(all map[string][]cost, n int) {
 	nginx, _, _ := pick("nginx-rtmp, RTMP", viewer)
 	plain, _, _ := pick("plain Go loop", viewer)
 	say("| %d viewers of one stream | ms of CPU per second and viewer, median | range | of nginx-rtmp | of the plain loop | KB per viewer | publisher alone, ms/s |\n|---|---|---|---|---|---|---|\n", n)
-	ratio := func(v, of float64) string {
-		if of <= 0 {
-			return "–"
-		}
-		return fmt.Sprintf("%.2f", v/of)
-	}
 	for _, v := range playServers() {
 		if len(all[v.name]) == 0 {
 			continue

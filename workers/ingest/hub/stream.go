@@ -11,9 +11,9 @@ import (
 const (
 	// maxBatchBytes seals a batch before its time.
 	maxBatchBytes = 256 << 10
-	// maxCacheBytes bounds the GOP that is kept for those who join; where one
-	// is larger, they wait for the next key frame.
-	maxCacheBytes = 8 << 20
+	// maxCacheBytes bounds the GOP that is kept for those who join: 30 s at
+	// 4 Mbit/s. Where one is larger, they wait for the next key frame.
+	maxCacheBytes = 16 << 20
 	// audioCache is what is kept where there is no video.
 	audioCache = time.Second
 	// readyAfter is how much audio shows that no video comes.

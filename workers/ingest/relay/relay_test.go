@@ -288,14 +288,19 @@ func TestARelayIsServedToWorkersOfTheInstallationByTheOriginOnly(t *testing.T) {
 	stop()
 }
 
-func TestAnOriginThatSendsGarbageHurtsNobody(t *testing.T) {
-	for name, body := range map[string]string{
+// wrong is what an origin may send that is no stream.
+func wrong() map[string]string {
+	return map[string]string{
 		"nothing": "", "no FLV": "HTTP is what you want", "half a header": "FLV\x01\x05",
 		"half a tag":  "FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00\x09\x00\x00\x10\x00\x00\x00\x00\x00\x00\x00abc",
 		"a huge tag":  "FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00\x09\xff\xff\xff\x00\x00\x00\x00\x00\x00\x00abc",
 		"a bad type":  "FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00\x2a\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00abcde",
 		"a bad frame": "FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00\x09\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00a\x00\x00\x00\x00",
-	} {
+	}
+}
+
+func TestAnOriginThatSendsGarbageHurtsNobody(t *testing.T) {
+	for name, body := range wrong() {
 		t.Run(name, func(t *testing.T) {
 			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }))
 			defer s.Close()
@@ -309,4 +314,89 @@ func TestAnOriginThatSendsGarbageHurtsNobody(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is wrong with an origin lasts for a while, comes in the middle of a
+// stream, too: the viewers of the relay are held, and see the picture when it
+// is right again.
+func TestViewersOfARelaySurviveAnOriginThatSendsGarbage(t *testing.T) {
+	l := &leases{places: map[string]hub.Place{}}
+	a, b := newWorker(t, "a", l, 5*time.Second), newWorker(t, "b", l, 5*time.Second)
+	var mu sync.Mutex
+	var next []string // what the origin sends instead; then it is itself
+	for _, body := range wrong() {
+		next = append(next, body)
+	}
+	sent := 0
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		body, left := "", len(next)
+		if left > 0 {
+			body, next = next[0], next[1:]
+		}
+		sent++
+		first := sent == 1
+		mu.Unlock()
+		if left > 0 && !first {
+			_, _ = io.WriteString(w, body)
+			return
+		}
+		req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, a.server.URL+r.URL.Path, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		req.Header = r.Header
+		resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = resp.Body.Close() }()
+		w.WriteHeader(resp.StatusCode)
+		stream := io.Reader(resp.Body)
+		if first {
+			stream = io.MultiReader(io.LimitReader(resp.Body, 400), strings.NewReader("\xff garbage \xff in the middle of a stream"))
+		}
+		b := make([]byte, 4096)
+		for {
+			n, err := stream.Read(b)
+			if _, werr := w.Write(b[:n]); err != nil || werr != nil {
+				return
+			}
+			w.(http.Flusher).Flush()
+		}
+	}))
+	defer origin.Close()
+	place := a.place(1)
+	place.Address = origin.Listener.Addr().String()
+	l.set("p", place)
+	stop := publish(a, "p", 0)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	var all []*watcher
+	for range 10 {
+		all = append(all, watch(t, b, "p", &wg))
+	}
+	await(t, 10*time.Second, "a picture, before the garbage", all, func(v *watcher) bool { return v.frame >= 0 })
+	deadline := time.Now().Add(20 * time.Second)
+	for left := 1; left > 0; time.Sleep(20 * time.Millisecond) {
+		mu.Lock()
+		left = len(next)
+		mu.Unlock()
+		if time.Now().After(deadline) {
+			t.Fatalf("%d answers of the origin were not fetched", left)
+		}
+	}
+	seen := 0
+	for _, v := range all {
+		v.mu.Lock()
+		seen = max(seen, v.frame)
+		v.mu.Unlock()
+	}
+	await(t, 5*time.Second, "the picture moves on", all, func(v *watcher) bool { return v.frame > seen+25 })
+	await(t, 0, "one connection and rising time", all, func(v *watcher) bool { return v.ended == nil && v.fault == "" })
+	l.set("p", nil)
+	stop()
+	await(t, 3*time.Second, "closed with the lease", all, func(v *watcher) bool { return v.ended != nil })
 }

@@ -257,7 +257,9 @@ type AppPatch struct {
 	// Examples: 43200
 	MaxLiveSeconds nullable.Nullable[int64] `json:"maxLiveSeconds,omitempty,omitzero"`
 
-	// Name Examples: Acme Live
+	// Name Cannot be cleared
+	//
+	// Examples: Acme Live
 	Name nullable.Nullable[string] `json:"name,omitempty,omitzero"`
 
 	// ReconnectWindowSeconds null = no limit
@@ -755,7 +757,7 @@ type MemberPatch struct {
 
 // MemberPut defines model for MemberPut.
 type MemberPut struct {
-	// AppUserID The app's own user id: ^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$, case-sensitive
+	// AppUserID The app's own user id, case-sensitive
 	//
 	// Examples: user-42
 	AppUserID string `json:"appUserId"`
@@ -1222,7 +1224,7 @@ type StreamKeyState string
 
 // Termination defines model for Termination.
 type Termination struct {
-	// Recording What becomes of the recording. One of keep discard
+	// Recording What becomes of the recording; null = keep. One of keep discard
 	//
 	// Examples: keep
 	Recording string `json:"recording,omitempty,omitzero"`

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +77,11 @@ func TestAPIKeysAreMadeSeenAndRevoked(t *testing.T) {
 	w.want(w.send("DELETE", "/v2/apps/me/api-keys/ak_none", auth, ""), 404, "API_KEY_NOT_FOUND")
 }
 
+func isBusy(err error) bool {
+	var refusal *broadcast.Refusal
+	return errors.As(err, &refusal) && refusal.Code == broadcast.CodeBusy
+}
+
 // A use that is noted while the key is revoked does not bring it back.
 func TestAUseDoesNotUndoARevocation(t *testing.T) {
 	w := newWorld(t)
@@ -90,7 +96,11 @@ func TestAUseDoesNotUndoARevocation(t *testing.T) {
 		}
 		done <- nil
 	}()
-	if err := w.service.RevokeAPIKey(t.Context(), caller, key); err != nil {
+	err := w.service.RevokeAPIKey(t.Context(), caller, key)
+	for isBusy(err) { // so many uses at once are no real ones
+		err = w.service.RevokeAPIKey(t.Context(), caller, key)
+	}
+	if err != nil {
 		t.Error(err)
 	}
 	<-done

@@ -14,7 +14,7 @@ type Guarded struct {
 }
 
 type appPatch struct {
-	Name                        opt[string] `json:"name" required:"false" minLength:"1" maxLength:"128" example:"Acme Live"`
+	Name                        opt[string] `json:"name" required:"false" nullable:"false" minLength:"1" maxLength:"128" doc:"Cannot be cleared" example:"Acme Live"`
 	DefaultOutputMode           opt[string] `json:"defaultOutputMode" required:"false" enum:"RTMP,CMAF,RTMP_CMAF" doc:"null = CMAF"`
 	DefaultTranscodingProfileID opt[string] `json:"defaultTranscodingProfileId" required:"false" maxLength:"128"`
 	VODTranscodingProfileID     opt[string] `json:"vodTranscodingProfileId" required:"false" maxLength:"128"`

@@ -159,6 +159,9 @@ func nameEnums(doc *huma.OpenAPI) {
 	for _, s := range schemas {
 		for _, p := range s.Properties {
 			replace(p)
+			if p.Items != nil {
+				replace(p.Items)
+			}
 		}
 	}
 	for _, item := range doc.Paths {

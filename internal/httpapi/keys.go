@@ -33,7 +33,7 @@ func (p keyPatch) of(ifMatch string) control.KeyPatch {
 
 // termination is the body of force-terminate, which may be left out.
 type termination struct {
-	Recording string `json:"recording,omitempty" enum:"keep,discard" default:"keep" example:"keep" doc:"What becomes of the recording"`
+	Recording opt[string] `json:"recording" required:"false" enum:"keep,discard" example:"keep" doc:"What becomes of the recording; null = keep"`
 }
 
 // empty is the body of calls that need none; {} is welcome.
@@ -70,7 +70,7 @@ func (a *api) registerStreamKeys() {
 	register(a, keyEndpoint(serverAPI, "forceTerminateStreamKey", http.MethodPost, "/stream-keys/{id}/force-terminate",
 		"End whatever the key carries", "Cuts the publisher, ends the room with force, gives the key a new string. recording says whether the recording is kept."),
 		func(ctx context.Context, c control.Caller, in *keyEnd) (*one[StreamKey], error) {
-			discard := in.Body != nil && in.Body.Recording == "discard"
+			discard := in.Body != nil && in.Body.Recording.or("keep") == "discard"
 			return oneKey(a.Service.ForceTerminateKey(ctx, c, in.ID, discard))
 		}, movedKey[keyEnd](a))
 	registerKey[KeyPath, keyChange, keyCall](a, serverAPI, "", "/stream-keys/{id}")

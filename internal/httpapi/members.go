@@ -9,11 +9,11 @@ import (
 )
 
 type memberPut struct {
-	AppUserID            string                 `json:"appUserId" doc:"The app's own user id: ^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$, case-sensitive" example:"user-42"`
-	AppUserName          opt[string]            `json:"appUserName" required:"false" maxLength:"128" example:"Kim"`
-	AppUserProfileImgURL opt[string]            `json:"appUserProfileImgUrl" required:"false" maxLength:"1024" doc:"http or https" example:"https://example.com/kim.png"`
-	CustomType           opt[string]            `json:"customType" required:"false" maxLength:"50" example:"vip"`
-	CustomData           opt[map[string]string] `json:"customData" required:"false" doc:"At most 10 entries, keys and values of at most 50 characters; replaces the whole" example:"{\"team\":\"red\"}"`
+	AppUserID            string        `json:"appUserId" pattern:"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$" doc:"The app's own user id, case-sensitive" example:"user-42"`
+	AppUserName          opt[string]   `json:"appUserName" required:"false" maxLength:"128" example:"Kim"`
+	AppUserProfileImgURL opt[string]   `json:"appUserProfileImgUrl" required:"false" maxLength:"1024" doc:"http or https" example:"https://example.com/kim.png"`
+	CustomType           opt[string]   `json:"customType" required:"false" maxLength:"50" example:"vip"`
+	CustomData           opt[entryMap] `json:"customData" required:"false" maxProperties:"10" doc:"At most 10 entries, keys and values of at most 50 characters; replaces the whole" example:"{\"team\":\"red\"}"`
 }
 
 func (p memberPut) of() control.MemberInput {

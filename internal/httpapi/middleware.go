@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -85,7 +86,9 @@ func (a *api) logRequest(r *http.Request, rec *recorder, s *requestState, ms int
 	}
 	level := slog.LevelInfo
 	if s.cause != nil {
-		level = slog.LevelError
+		if level = slog.LevelError; errors.Is(s.cause, context.Canceled) && r.Context().Err() != nil {
+			level = slog.LevelInfo // the caller left: nothing is wrong here
+		}
 		attrs = append(attrs, slog.String("err", s.cause.Error()))
 	}
 	if s.stack != "" {

@@ -28,12 +28,12 @@ const (
 )
 
 func keyParam() *huma.Param {
-	longest := longestKey
+	longest, shortest := longestKey, 1
 	return &huma.Param{
 		Name: keyHeader, In: "header", Example: "9f1c5a70-3f0e-4b3b-8d1f-0c9a4f6a2c11",
 		Description: "Makes the call repeatable: the same key and body within 24 hours take effect once and are answered again, with " +
 			replayedHeader + ": true. A call that was refused may be repeated with the same key. 1–255 visible ASCII characters.",
-		Schema: &huma.Schema{Type: huma.TypeString, MaxLength: &longest},
+		Schema: &huma.Schema{Type: huma.TypeString, MinLength: &shortest, MaxLength: &longest, Pattern: "^[!-~]*$"},
 	}
 }
 

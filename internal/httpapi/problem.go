@@ -97,7 +97,9 @@ func setRetryAfter(h http.Header, p *problem) {
 func fromHuma(e *huma.ErrorModel) *problem {
 	switch e.Status {
 	case http.StatusUnprocessableEntity:
-		return invalid(fieldErrors(e.Errors)...)
+		p := newProblem(codeOf(e.Errors), "the request has invalid fields; errors lists all of them")
+		p.Errors = fieldErrors(e.Errors)
+		return p
 	case http.StatusBadRequest:
 		return newProblem(codeMalformedRequest, "a JSON body is required")
 	case http.StatusUnsupportedMediaType:
@@ -106,6 +108,28 @@ func fromHuma(e *huma.ErrorModel) *problem {
 		return newProblem(codeBodyTooLarge, "")
 	}
 	return newProblem(codeInternal, "")
+}
+
+// codeOf is the code of fields that a schema refused: a code of their own where
+// all of them share it, as control has it.
+func codeOf(details []*huma.ErrorDetail) broadcast.Code {
+	var shared broadcast.Code
+	for _, d := range details {
+		code := broadcast.CodeInvalidField
+		switch {
+		case d == nil:
+		case d.Location == "body.appUserId" && strings.HasPrefix(d.Message, "expected string to match"):
+			code = broadcast.CodeInvalidAppUserID
+		case strings.HasPrefix(d.Location, "body.customData") &&
+			(strings.HasPrefix(d.Message, "expected length") || strings.HasPrefix(d.Message, "expected object with at most")):
+			code = broadcast.CodeCustomDataTooLarge
+		}
+		if shared != "" && shared != code {
+			return broadcast.CodeInvalidField
+		}
+		shared = code
+	}
+	return cmp.Or(shared, broadcast.CodeInvalidField)
 }
 
 const (

@@ -77,13 +77,13 @@ type (
 		Profile newContent `json:"profile"`
 	}
 	contentPatch struct {
-		SegmentDuration opt[whole]     `json:"segmentDuration" required:"false" minimum:"1" maximum:"10" doc:"Cannot be cleared"`
-		VideoStreams    opt[[]newRung] `json:"videoStreams" required:"false" minItems:"1" maxItems:"6" doc:"Replaces the whole; cannot be cleared"`
+		SegmentDuration opt[whole]     `json:"segmentDuration" required:"false" nullable:"false" minimum:"1" maximum:"10" doc:"Cannot be cleared"`
+		VideoStreams    opt[[]newRung] `json:"videoStreams" required:"false" nullable:"false" minItems:"1" maxItems:"6" doc:"Replaces the whole; cannot be cleared"`
 		AudioStream     opt[newAudio]  `json:"audioStream" required:"false" doc:"null = 128 kbit/s"`
 	}
 	profilePatch struct {
-		Name    opt[string]       `json:"name" required:"false" minLength:"1" maxLength:"128" doc:"Cannot be cleared"`
-		Profile opt[contentPatch] `json:"profile" required:"false" doc:"Merged field by field; cannot be cleared"`
+		Name    opt[string]       `json:"name" required:"false" nullable:"false" minLength:"1" maxLength:"128" doc:"Cannot be cleared"`
+		Profile opt[contentPatch] `json:"profile" required:"false" nullable:"false" doc:"Merged field by field; cannot be cleared"`
 	}
 )
 

@@ -20,19 +20,19 @@ type RoomState struct {
 
 // RoomFields are what both APIs may say of a new room.
 type RoomFields struct {
-	Type        string                 `json:"type" enum:"BROADCAST_RTMP,VIDEO_CONFERENCE" doc:"VIDEO_CONFERENCE does not exist yet: 422"`
-	ScheduledAt time.Time              `json:"scheduledAt" pattern:"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$" patternDescription:"RFC 3339 with a zone" doc:"RFC 3339 with a zone; shown only, starts nothing" example:"2026-03-01T21:00:00+09:00"`
-	Title       opt[string]            `json:"title" required:"false" maxLength:"200" example:"Sunday talk"`
-	Description opt[string]            `json:"description" required:"false" maxLength:"500"`
-	AccessLevel opt[string]            `json:"accessLevel" required:"false" enum:"PUBLIC" doc:"null = PUBLIC"`
-	CustomType  opt[string]            `json:"customType" required:"false" maxLength:"50"`
-	CustomData  opt[map[string]string] `json:"customData" required:"false" doc:"At most 10 entries, keys and values of at most 50 characters" example:"{\"season\":\"2\"}"`
+	Type        string        `json:"type" enum:"BROADCAST_RTMP,VIDEO_CONFERENCE" doc:"VIDEO_CONFERENCE does not exist yet: 422"`
+	ScheduledAt time.Time     `json:"scheduledAt" pattern:"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$" patternDescription:"RFC 3339 with a zone" doc:"RFC 3339 with a zone; shown only, starts nothing" example:"2026-03-01T21:00:00+09:00"`
+	Title       opt[string]   `json:"title" required:"false" maxLength:"200" example:"Sunday talk"`
+	Description opt[string]   `json:"description" required:"false" maxLength:"500"`
+	AccessLevel opt[string]   `json:"accessLevel" required:"false" enum:"PUBLIC" doc:"null = PUBLIC"`
+	CustomType  opt[string]   `json:"customType" required:"false" maxLength:"50"`
+	CustomData  opt[entryMap] `json:"customData" required:"false" maxProperties:"10" doc:"At most 10 entries, keys and values of at most 50 characters" example:"{\"season\":\"2\"}"`
 }
 
 type ownRoomCreate struct{ RoomFields }
 
 type roomCreate struct {
-	AppUserID string `json:"appUserId" doc:"The owner" example:"user-42"`
+	AppUserID string `json:"appUserId" pattern:"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$" doc:"The owner" example:"user-42"`
 	RoomFields
 }
 
@@ -47,7 +47,7 @@ func (f RoomFields) of(appUserID string) control.RoomInput {
 type roomPatch struct {
 	Title       opt[string]     `json:"title" required:"false" maxLength:"200" example:"Sunday talk"`
 	Description opt[string]     `json:"description" required:"false" maxLength:"500"`
-	ScheduledAt opt[time.Time]  `json:"scheduledAt" required:"false" pattern:"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$" patternDescription:"RFC 3339 with a zone" doc:"Cannot be cleared" example:"2026-03-01T21:00:00+09:00"`
+	ScheduledAt opt[time.Time]  `json:"scheduledAt" required:"false" nullable:"false" pattern:"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$" patternDescription:"RFC 3339 with a zone" doc:"Cannot be cleared" example:"2026-03-01T21:00:00+09:00"`
 	AccessLevel opt[string]     `json:"accessLevel" required:"false" enum:"PUBLIC" doc:"null = PUBLIC"`
 	CustomType  opt[string]     `json:"customType" required:"false" maxLength:"50"`
 	CustomData  opt[customData] `json:"customData" required:"false" doc:"Merged entry by entry; a null entry is removed"`
@@ -62,7 +62,7 @@ func (p roomPatch) of(ifMatch string) control.RoomPatch {
 
 // ending is the body of end, which may be left out.
 type ending struct {
-	Force bool `json:"force,omitempty" doc:"Also while the publisher is connected; the stream key then gets a new string" example:"true"`
+	Force opt[bool] `json:"force" required:"false" doc:"Also while the publisher is connected; the stream key then gets a new string" example:"true"`
 }
 
 type (
@@ -254,6 +254,6 @@ func (a *api) registerShow(s side) {
 		"Without force only where the publisher is gone. With force at any time: the publisher is cut and the stream key gets a new string; a room that has ended is answered unchanged.",
 		broadcast.CodeRoomNotLiveInactive, broadcast.CodeKeyNotInactiveLive, broadcast.CodeRoomNotLive),
 		func(ctx context.Context, c control.Caller, in *roomEnd) (*one[VideoRoom], error) {
-			return oneRoom(a.Service.EndRoom(ctx, c, in.ID, in.Body != nil && in.Body.Force))
+			return oneRoom(a.Service.EndRoom(ctx, c, in.ID, in.Body != nil && in.Body.Force.or(false)))
 		}, movedRoom[roomEnd](a))
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/control"
 )
@@ -14,12 +16,24 @@ type WebhookEndpoint struct {
 	ID             string     `json:"id" example:"whe_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
 	URL            string     `json:"url" example:"https://example.com/webhooks"`
 	Description    *string    `json:"description"`
-	EventTypes     []string   `json:"eventTypes" doc:"null = all"`
+	EventTypes     eventTypes `json:"eventTypes" nullable:"true" doc:"null = all"`
 	State          string     `json:"state" enum:"ENABLED,DISABLED"`
 	DisabledReason *string    `json:"disabledReason" enum:"FAILING,MANUAL" doc:"FAILING = it took nothing for 3 days"`
 	DisabledAt     *timestamp `json:"disabledAt" nullable:"true"`
 	CreatedAt      timestamp  `json:"createdAt"`
 	LastModifiedAt timestamp  `json:"lastModifiedAt"`
+}
+
+// eventTypes is a list of types of events.
+type eventTypes []string
+
+// Schema names them all.
+func (eventTypes) Schema(huma.Registry) *huma.Schema {
+	item := &huma.Schema{Type: huma.TypeString}
+	for _, t := range control.EventTypes {
+		item.Enum = append(item.Enum, t)
+	}
+	return &huma.Schema{Type: huma.TypeArray, Items: item}
 }
 
 type newEndpoint struct {
@@ -86,19 +100,19 @@ type (
 	}
 	endpointCreate struct {
 		Body struct {
-			URL         string        `json:"url" maxLength:"1024" doc:"https; its address must be a public one" example:"https://example.com/webhooks"`
-			Description opt[string]   `json:"description" required:"false" maxLength:"500"`
-			EventTypes  opt[[]string] `json:"eventTypes" required:"false" maxItems:"32" doc:"null = all" example:"[\"video_room.live\"]"`
+			URL         string          `json:"url" maxLength:"1024" doc:"https; its address must be a public one" example:"https://example.com/webhooks"`
+			Description opt[string]     `json:"description" required:"false" maxLength:"500"`
+			EventTypes  opt[eventTypes] `json:"eventTypes" required:"false" maxItems:"32" doc:"null = all" example:"[\"video_room.live\"]"`
 		}
 	}
 	endpointChange struct {
 		EndpointPath
 		Guarded
 		Body struct {
-			URL         opt[string]   `json:"url" required:"false" maxLength:"1024" doc:"Cannot be cleared" example:"https://example.com/webhooks"`
-			Description opt[string]   `json:"description" required:"false" maxLength:"500"`
-			EventTypes  opt[[]string] `json:"eventTypes" required:"false" maxItems:"32" doc:"null = all"`
-			State       opt[string]   `json:"state" required:"false" enum:"ENABLED,DISABLED" doc:"null = ENABLED. While it is disabled it misses events; the feed has them"`
+			URL         opt[string]     `json:"url" required:"false" nullable:"false" maxLength:"1024" doc:"Cannot be cleared" example:"https://example.com/webhooks"`
+			Description opt[string]     `json:"description" required:"false" maxLength:"500"`
+			EventTypes  opt[eventTypes] `json:"eventTypes" required:"false" maxItems:"32" doc:"null = all"`
+			State       opt[string]     `json:"state" required:"false" enum:"ENABLED,DISABLED" doc:"null = ENABLED. While it is disabled it misses events; the feed has them"`
 		}
 	}
 	endpointRange struct {
@@ -188,7 +202,7 @@ func (a *api) registerWebhookCalls() {
 
 func (a *api) updateEndpoint(ctx context.Context, c control.Caller, in *endpointChange) (*one[WebhookEndpoint], error) {
 	b := in.Body
-	p := control.EndpointPatch{URL: b.URL.Field, Description: b.Description.Field, Types: b.EventTypes.Field, IfVersion: ifVersion(in.IfMatch)}
+	p := control.EndpointPatch{URL: b.URL.Field, Description: b.Description.Field, Types: field(b.EventTypes, func(t eventTypes) []string { return t }), IfVersion: ifVersion(in.IfMatch)}
 	p.Enabled = field(b.State, func(s string) bool { return s == "ENABLED" })
 	return oneEndpoint(a.Service.UpdateEndpoint(ctx, c, in.ID, p))
 }

@@ -1396,8 +1396,11 @@ export interface components {
              * @example 43200
              */
             maxLiveSeconds?: number | null;
-            /** @example Acme Live */
-            name?: string | null;
+            /**
+             * @description Cannot be cleared
+             * @example Acme Live
+             */
+            name?: string;
             /**
              * @description null = no limit
              * @example 120
@@ -1415,9 +1418,9 @@ export interface components {
                 bitrate: number;
             } | null;
             /** @description Cannot be cleared */
-            segmentDuration?: number | null;
+            segmentDuration?: number;
             /** @description Replaces the whole; cannot be cleared */
-            videoStreams?: components["schemas"]["NewRung"][] | null;
+            videoStreams?: components["schemas"]["NewRung"][];
         };
         Credential: {
             /**
@@ -1488,12 +1491,12 @@ export interface components {
              * @description Also while the publisher is connected; the stream key then gets a new string
              * @example true
              */
-            force?: boolean;
+            force?: boolean | null;
         };
         EndpointChangeBody: {
             description?: string | null;
             /** @description null = all */
-            eventTypes?: string[] | null;
+            eventTypes?: ("video_room.created" | "video_room.live" | "video_room.live_inactive" | "video_room.ended" | "video_room.archived" | "video_room.cancelled" | "stream_key.state_changed" | "stream_key.reissued" | "video_post.created" | "video_post.ready" | "video_post.queued" | "video_post.processing" | "video_post.processed" | "video_post.failed" | "webhook_endpoint.disabled" | "test")[] | null;
             /**
              * @description null = ENABLED. While it is disabled it misses events; the feed has them
              * @enum {string|null}
@@ -1503,7 +1506,7 @@ export interface components {
              * @description Cannot be cleared
              * @example https://example.com/webhooks
              */
-            url?: string | null;
+            url?: string;
         };
         EndpointCreateBody: {
             description?: string | null;
@@ -1513,7 +1516,7 @@ export interface components {
              *       "video_room.live"
              *     ]
              */
-            eventTypes?: string[] | null;
+            eventTypes?: ("video_room.created" | "video_room.live" | "video_room.live_inactive" | "video_room.ended" | "video_room.archived" | "video_room.cancelled" | "stream_key.state_changed" | "stream_key.reissued" | "video_post.created" | "video_post.ready" | "video_post.queued" | "video_post.processing" | "video_post.processed" | "video_post.failed" | "webhook_endpoint.disabled" | "test")[] | null;
             /**
              * @description https; its address must be a public one
              * @example https://example.com/webhooks
@@ -1856,7 +1859,7 @@ export interface components {
         };
         MemberPut: {
             /**
-             * @description The app's own user id: ^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$, case-sensitive
+             * @description The app's own user id, case-sensitive
              * @example user-42
              */
             appUserId: string;
@@ -1955,7 +1958,7 @@ export interface components {
              */
             disabledReason: "FAILING" | "MANUAL" | null;
             /** @description null = all */
-            eventTypes: string[] | null;
+            eventTypes: ("video_room.created" | "video_room.live" | "video_room.live_inactive" | "video_room.ended" | "video_room.archived" | "video_room.cancelled" | "stream_key.state_changed" | "stream_key.reissued" | "video_post.created" | "video_post.ready" | "video_post.queued" | "video_post.processing" | "video_post.processed" | "video_post.failed" | "webhook_endpoint.disabled" | "test")[] | null;
             /** @example whe_01JD3Q7D9Y5Y3V7T6M5B8N2K4C */
             id: string;
             /** Format: date-time */
@@ -2141,7 +2144,7 @@ export interface components {
         };
         ProfilePatch: {
             /** @description Cannot be cleared */
-            name?: string | null;
+            name?: string;
             /** @description Merged field by field; cannot be cleared */
             profile?: {
                 /** @description null = 128 kbit/s */
@@ -2153,10 +2156,10 @@ export interface components {
                     bitrate: number;
                 } | null;
                 /** @description Cannot be cleared */
-                segmentDuration?: number | null;
+                segmentDuration?: number;
                 /** @description Replaces the whole; cannot be cleared */
-                videoStreams?: components["schemas"]["NewRung"][] | null;
-            } | null;
+                videoStreams?: components["schemas"]["NewRung"][];
+            };
         };
         ProfileRung: {
             /**
@@ -2280,7 +2283,7 @@ export interface components {
              * @description Cannot be cleared
              * @example 2026-03-01T21:00:00+09:00
              */
-            scheduledAt?: string | null;
+            scheduledAt?: string;
             /** @example Sunday talk */
             title?: string | null;
         };
@@ -2331,12 +2334,11 @@ export interface components {
         };
         Termination: {
             /**
-             * @description What becomes of the recording
-             * @default keep
+             * @description What becomes of the recording; null = keep
              * @example keep
-             * @enum {string}
+             * @enum {string|null}
              */
-            recording?: "keep" | "discard";
+            recording?: "keep" | "discard" | null;
         };
         TranscodingProfile: {
             /**
@@ -2480,7 +2482,7 @@ export interface components {
              */
             disabledReason: "FAILING" | "MANUAL" | null;
             /** @description null = all */
-            eventTypes: string[] | null;
+            eventTypes: ("video_room.created" | "video_room.live" | "video_room.live_inactive" | "video_room.ended" | "video_room.archived" | "video_room.cancelled" | "stream_key.state_changed" | "stream_key.reissued" | "video_post.created" | "video_post.ready" | "video_post.queued" | "video_post.processing" | "video_post.processed" | "video_post.failed" | "webhook_endpoint.disabled" | "test")[] | null;
             /** @example whe_01JD3Q7D9Y5Y3V7T6M5B8N2K4C */
             id: string;
             /** Format: date-time */

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 )
 
@@ -26,6 +27,6 @@ Stream with ffmpeg:
 or with OBS: Settings > Stream > Service "Custom", Server %[3]s/live, Stream Key STREAM_KEY;
   Settings > Output > Keyframe Interval 2 s.
 
-Or see it work at once, in a second terminal: roomcast demo --data %[4]s
-`, version, m.urls.HTTP, m.urls.RTMP, m.settings.Data, creds) // nobody reads it: nothing is lost
+Or see it work at once, in a second terminal: %[6]s demo --data %[4]s --http %[7]s
+`, version, m.urls.HTTP, m.urls.RTMP, m.settings.Data, creds, os.Args[0], m.httpLn.Addr()) // nobody reads it: nothing is lost
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"log/slog"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -22,14 +21,7 @@ import (
 	"github.com/roomcast/roomcast/internal/store/dynamo"
 )
 
-const (
-	// maxInit is from exec to the first GET /next, or the processor's time for
-	// it where others keep the machine busy.
-	maxInit   = 30 * time.Millisecond
-	maxBinary = 16 << 20
-	maxRSS    = 40 << 20
-	requests  = 10_000
-)
+const requests = 10_000
 
 func environment(t *testing.T) map[string]string {
 	t.Helper()
@@ -109,21 +101,7 @@ func (invoke invoker) serves(t *testing.T) {
 }
 
 func TestTheBuiltBootstrapServesTheAPI(t *testing.T) {
-	bootstrap := lambdatest.Build(t, "api")
-	info, err := os.Stat(bootstrap)
-	if err != nil || info.Size() > maxBinary {
-		t.Errorf("the binary has %d bytes, at most %d (%v)", info.Size(), maxBinary, err)
-	}
-	env := environment(t)
-	best, cpu := time.Hour, time.Hour
-	var p *lambdatest.Process
-	for range 5 { // the machine may be busy; a cold start's own work is the least of them
-		p = lambdatest.Start(t, bootstrap, env)
-		best, cpu = min(best, p.Init), min(cpu, p.InitCPU)
-	}
-	if best > maxInit && cpu > maxInit {
-		t.Errorf("init took %s, of which %s of work; at most %s", best, cpu, maxInit)
-	}
+	p := lambdatest.Cold(t, "api", environment(t))
 	invoke := invoker(func(event []byte) (r events.APIGatewayV2HTTPResponse) {
 		if err := p.Invoke(event, &r); err != nil {
 			t.Fatal(err)
@@ -132,17 +110,7 @@ func TestTheBuiltBootstrapServesTheAPI(t *testing.T) {
 	})
 	invoke.call(t, 200, "GET", "/openapi.json", "", "", nil)
 	invoke.serves(t)
-	refused := request(t, "GET", "/v2/apps/me", "", "")
-	for range requests {
-		if err := p.Invoke(refused, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if rss := p.RSS(); rss > maxRSS {
-		t.Errorf("%d bytes of memory after %d requests, at most %d", rss, requests, maxRSS)
-	} else {
-		t.Logf("init %s (%s of work), binary %d KiB, memory %d KiB after %d requests", best, cpu, info.Size()>>10, rss>>10, requests)
-	}
+	p.Frugal(request(t, "GET", "/v2/apps/me", "", ""), requests)
 }
 
 func TestTheHandlerServesTheAPIInProcess(t *testing.T) {

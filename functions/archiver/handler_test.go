@@ -76,7 +76,7 @@ func deployed(t *testing.T) (*dynamo.Store, map[string]string) {
 // LocalStack's free edition has no ECS: a launch fails, and is put off.
 func TestTheBuiltBootstrapDoesJobsAndLaunchesTranscoders(t *testing.T) {
 	store, env := deployed(t)
-	p := lambdatest.Start(t, lambdatest.Build(t, "archiver"), env)
+	p := lambdatest.Cold(t, "archiver", env)
 	const id = "job_01jz0000000000000000000000"
 	for _, kind := range []control.JobKind{control.JobClose, control.JobSource} {
 		job := control.Job{ID: id, Kind: kind, PlayID: "play_1", PostID: "post_1", DueAt: time.Now()}

@@ -93,7 +93,7 @@ func TestTheBuiltBootstrapPlacesInOrderAndWakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := lambdatest.Start(t, lambdatest.Build(t, "outbox"), map[string]string{
+	p := lambdatest.Cold(t, "outbox", map[string]string{
 		"AWS_REGION": localstacktest.Region, "AWS_ENDPOINT_URL": localstacktest.Endpoint,
 		"AWS_ACCESS_KEY_ID": account.AccessKey, "AWS_SECRET_ACCESS_KEY": account.SecretKey,
 		"ROOMCAST_TABLE": data["TableName"], "ROOMCAST_DELIVERIES_URL": queues["DeliveriesUrl"], "ROOMCAST_JOBS_URL": queues["JobsUrl"],

@@ -101,14 +101,15 @@ func environment(t *testing.T) map[string]string {
 }
 
 func TestTheBuiltBootstrapConsumesAndReportsAnOutage(t *testing.T) {
-	bootstrap, env := lambdatest.Build(t, "stateconsumer"), environment(t)
-	event := lambdatest.Event(t, "stateconsumer")
+	env, event := environment(t), lambdatest.Event(t, "stateconsumer")
 	var r events.SQSEventResponse
-	if err := lambdatest.Start(t, bootstrap, env).Invoke(event, &r); err != nil || r.BatchItemFailures == nil || len(r.BatchItemFailures) != 0 {
+	p := lambdatest.Cold(t, "stateconsumer", env)
+	if err := p.Invoke(event, &r); err != nil || r.BatchItemFailures == nil || len(r.BatchItemFailures) != 0 {
 		t.Errorf("an event of a deleted key: %+v, %v", r, err)
 	}
+	p.Frugal(event, 500) // each of them asks DynamoDB
 	env["ROOMCAST_TABLE"] += "x"
-	if err := lambdatest.Start(t, bootstrap, env).Invoke(event, &r); err != nil || len(r.BatchItemFailures) != 1 {
+	if err := lambdatest.Start(t, lambdatest.Build(t, "stateconsumer"), env).Invoke(event, &r); err != nil || len(r.BatchItemFailures) != 1 {
 		t.Errorf("without its table: %+v, %v", r, err)
 	}
 }

@@ -45,7 +45,7 @@ func TestPassesGoOnForMostOfAMinute(t *testing.T) {
 func TestTheBuiltBootstrapSweeps(t *testing.T) {
 	account := localstacktest.New(t)
 	data, queues := account.Deploy(t, "data"), account.Deploy(t, "queues")
-	p := lambdatest.Start(t, lambdatest.Build(t, "sweeper"), map[string]string{
+	p := lambdatest.Cold(t, "sweeper", map[string]string{
 		"AWS_REGION": localstacktest.Region, "AWS_ENDPOINT_URL": localstacktest.Endpoint,
 		"AWS_ACCESS_KEY_ID": account.AccessKey, "AWS_SECRET_ACCESS_KEY": account.SecretKey,
 		"ROOMCAST_TABLE": data["TableName"], "ROOMCAST_STATE_EVENTS_URL": queues["StateEventsUrl"],

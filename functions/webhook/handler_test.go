@@ -89,7 +89,7 @@ func TestTheBuiltBootstrapDelivers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := lambdatest.Start(t, lambdatest.Build(t, "webhook"), env)
+	p := lambdatest.Cold(t, "webhook", env)
 	for range 2 { // SQS delivers twice: the second one finds nothing due
 		if err := p.Invoke(lambdatest.Event(t, "webhook"), nil); err != nil {
 			t.Fatal(err)

@@ -46,6 +46,57 @@ func Build(t testing.TB, name string) string {
 	return out
 }
 
+// What a function may cost. maxInit is from exec to the first request for work,
+// or the processor's time for it where others keep the machine busy.
+const (
+	maxInit   = 30 * time.Millisecond
+	maxBinary = 16 << 20
+	maxRSS    = 40 << 20
+	starts    = 5 // a cold start's own work is the least of them
+)
+
+// Cold builds functions/NAME, starts it several times and fails the test where
+// its file is larger than 16 MiB or the quickest start took more than 30 ms.
+// The last process goes on.
+func Cold(t testing.TB, name string, env map[string]string) *Process {
+	t.Helper()
+	bootstrap := Build(t, name)
+	info, err := os.Stat(bootstrap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() > maxBinary {
+		t.Errorf("%s has %d bytes, at most %d", name, info.Size(), maxBinary)
+	}
+	best, cpu := time.Hour, time.Hour
+	var p *Process
+	for range starts {
+		p = Start(t, bootstrap, env)
+		best, cpu = min(best, p.Init), min(cpu, p.InitCPU)
+	}
+	if best > maxInit && cpu > maxInit {
+		t.Errorf("init of %s took %s, of which %s of work; at most %s", name, best, cpu, maxInit)
+	}
+	t.Logf("%s: init %s (%s of work), binary %d KiB", name, best, cpu, info.Size()>>10)
+	return p
+}
+
+// Frugal invokes the process n times, whatever it answers, and fails the test
+// where it holds more than 40 MiB then.
+func (p *Process) Frugal(event []byte, n int) {
+	p.t.Helper()
+	for range n {
+		if err := p.Invoke(event, nil); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	rss := p.RSS()
+	if rss > maxRSS {
+		p.t.Errorf("%d bytes of memory after %d invocations, at most %d", rss, n, maxRSS)
+	}
+	p.t.Logf("memory %d KiB after %d invocations", rss>>10, n)
+}
+
 // Process is one execution environment. Not safe for concurrent use: Lambda
 // gives a process one invocation at a time.
 type Process struct {

@@ -125,6 +125,34 @@ func TestOutOfFileDescriptorsIsWaitedOut(t *testing.T) {
 	_ = h.publish("good").Close()
 }
 
+// The last descriptors are for who is in: segments and playlists are written
+// while strangers take all that connections may have.
+func TestConnectionsLeaveDescriptorsToWhoIsIn(t *testing.T) {
+	h := open(t, Options{MaxEarlyPerAddress: 1000})
+	h.neighbour()
+	var old syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	low := old
+	low.Cur = min(old.Cur, 256)
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old) }()
+	for range 110 { // two descriptors each: both ends are here
+		h.dial(false)
+	}
+	h.logged("too few file descriptors are left")
+	for range 20 {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatalf("nothing is left to write with: %v", err)
+		}
+		defer func() { _ = f.Close() }()
+	}
+}
+
 // failingListener fails some accepts in ways that are no end.
 type failingListener struct {
 	net.Listener

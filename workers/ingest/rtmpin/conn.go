@@ -17,7 +17,9 @@ const lastWords = time.Second
 // serve is a connection's goroutine from accept to the end of all it started.
 func (g *guard) serve() {
 	began := g.srv.opts.Now()
-	g.runLal()
+	if g.awaitHello() {
+		g.runLal()
+	}
 	if g.viewer != nil {
 		g.watch()
 	}
@@ -35,6 +37,17 @@ func (g *guard) serve() {
 		"remote", g.raw.RemoteAddr().String(), "published", g.pub != nil, "played", g.viewer != nil,
 		"cause", cause.String(), "reason", reason, "duration", g.srv.opts.Now().Sub(began),
 		"bytes", g.received, "messages", g.messages)
+}
+
+// awaitHello waits for C0 and C1: a session of lal holds 20 KB, which who says
+// nothing does not get. It answers false when the connection has ended.
+func (g *guard) awaitHello() bool {
+	for g.w < helloBytes && (g.w == 0 || g.buf[0] == rtmpVersion) {
+		if g.fill() != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // runLal runs the session until the guard's Read fails. lal panics on what it

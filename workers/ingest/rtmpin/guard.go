@@ -113,7 +113,7 @@ func (g *guard) passHandshake(p []byte) (int, error) {
 	if g.r == g.w {
 		return 0, nil
 	}
-	if g.handshake == handshakeBytes && g.buf[g.r] != 3 {
+	if g.handshake == handshakeBytes && g.buf[g.r] != rtmpVersion {
 		return 0, errNotRTMP
 	}
 	n := copy(p[:min(len(p), g.handshake)], g.buf[g.r:g.w])

@@ -24,9 +24,11 @@ const (
 	maxAMFValues           = 256
 	maxNameBytes           = 1 << 10 // app, stream key, flashVer
 	maxDescriptionBytes    = 512
+	rtmpVersion            = 3               // the first byte, C0
 	handshakeBytes         = 1 + 1536 + 1536 // C0, C1, C2
-	readBufferBytes        = 16 << 10
-	writeBufferBytes       = 64 << 10 // the kernel's; a publisher is told little
+	helloBytes             = 1 + 1536        // C0, C1: what a client says first
+	readBufferBytes        = 4 << 10         // until publish: thousands may come and say nothing
+	writeBufferBytes       = 64 << 10        // the kernel's; a publisher is told little
 	readBufferBytesPublish = 64 << 10
 )
 

@@ -199,7 +199,11 @@ func (s *Server) acceptLoop(ctx context.Context, ln net.Listener) {
 // welcome starts a connection's goroutine, or closes it where a cap is reached.
 func (s *Server) welcome(conn net.Conn) {
 	g := newGuard(s, conn)
-	if reason := s.enter(g); reason != "" {
+	reason := "too few file descriptors are left"
+	if !takesReserve(conn) {
+		reason = s.enter(g)
+	}
+	if reason != "" {
 		_ = conn.Close() // refused before a byte was read
 		s.logRefused(reason)
 		return

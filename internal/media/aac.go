@@ -1,5 +1,39 @@
 package media
 
+// AACRate is a sampling frequency in Hz by its index (ISO/IEC 14496-3, table
+// 1.18); 0 where the index means nothing.
+func AACRate(index uint32) int {
+	rates := [...]int{96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350}
+	if int(index) >= len(rates) {
+		return 0
+	}
+	return rates[index]
+}
+
+// SilentConfig is the configuration of a track of SilentAAC frames. false: no
+// AAC-LC has that rate or that number of channels.
+func SilentConfig(rateHz, channels int) (Config, bool) {
+	configuration := channels
+	if channels == 8 {
+		configuration = 7
+	}
+	for index := range uint32(13) {
+		if AACRate(index) != rateHz || silentElements(configuration) == nil {
+			continue
+		}
+		w := bitWriter{}
+		w.put(2, 5) // AAC-LC
+		w.put(index, 4)
+		w.put(uint32(configuration), 4)
+		w.put(0, 3) // 1,024 samples a frame, no core coder, no extension
+		return Config{
+			Kind: Audio, Codec: AAC, Record: w.bytes, Codecs: "mp4a.40.2",
+			Timescale: uint32(rateHz), SampleRateHz: rateHz, Channels: channels,
+		}, true
+	}
+	return Config{}, false
+}
+
 // SilentAAC returns one AAC-LC access unit of 1,024 silent samples for a
 // channel configuration of ISO/IEC 14496-3, table 1.19 (1 to 7); nil for any
 // other. The bytes are a raw_data_block (4.4.2.1) whose channel elements have

@@ -47,3 +47,20 @@ func TestSilenceExistsForEveryChannelConfiguration(t *testing.T) {
 		}
 	}
 }
+
+func TestSilentConfigIsAnAudioSpecificConfig(t *testing.T) {
+	for _, c := range []struct {
+		rate, channels int
+		want           string
+	}{{48_000, 2, "\x11\x90"}, {44_100, 1, "\x12\x08"}, {16_000, 8, "\x14\x38"}} {
+		got, ok := media.SilentConfig(c.rate, c.channels)
+		if !ok || string(got.Record) != c.want || got.Timescale != uint32(c.rate) || got.Channels != c.channels {
+			t.Errorf("%d Hz, %d channels: %x, %v", c.rate, c.channels, got.Record, ok)
+		}
+	}
+	for _, c := range [][2]int{{47_000, 2}, {48_000, 0}, {48_000, 9}} {
+		if _, ok := media.SilentConfig(c[0], c[1]); ok {
+			t.Errorf("%d Hz, %d channels passed", c[0], c[1])
+		}
+	}
+}

@@ -26,7 +26,8 @@ type Report struct {
 	StalledSeconds      float64 `json:"stalledSeconds"`
 	LongestStallSeconds float64 `json:"longestStallSeconds"`
 	// Jumps are changes of position that were not played: seeks, holes that
-	// the player jumped over. At most the last 100.
+	// the player jumped over; the least that they can have been. At most the
+	// last 100.
 	Jumps []Span `json:"jumps"`
 	// Holes are the gaps that were seen in what is buffered ahead.
 	Holes []Span `json:"holes"`

@@ -22,10 +22,11 @@ type source struct {
 	sessions [][]step
 	files    []string // whose pictures must come out, one after the other
 	runs     int
-	filled   bool    // holes in the audio are filled
-	warn     string  // a warning that must be there
-	partial  bool    // the pictures of the files do not all come
-	spread   float64 // ms that offsets may differ by; 0 = 2: RTMP rounds, we do not
+	filled   bool          // holes are filled with silence, or a picture that stands still
+	warn     string        // a warning that must be there
+	partial  bool          // the pictures of the files do not all come
+	pause    time.Duration // between sessions
+	spread   float64       // ms that offsets may differ by; 0 = 2: RTMP rounds, we do not
 }
 
 const (
@@ -174,7 +175,7 @@ func inARow(t *testing.T, runs int, jumpMS int, texts ...string) source {
 // reconnects publishes clips in sessions of their own, 7 s apart.
 func reconnects(t *testing.T, texts ...string) source {
 	t.Helper()
-	s := source{runs: len(texts)}
+	s := source{runs: len(texts), pause: 7 * time.Second}
 	for i, text := range texts {
 		file := clip(t, text)
 		s.sessions = append(s.sessions, timed(readFLV(t, file), time.Duration(i)*15*time.Second, 0))
@@ -318,7 +319,7 @@ func all() map[string]func(t *testing.T) source {
 		},
 		"pictures stop, sound goes on": func(t *testing.T) source {
 			s := simple(t, "fps=25 gop=50 d=20").leaveOut(rtmpout.TypeVideo, 4000, 14_000)
-			s.runs, s.warn, s.spread, s.partial = 3, segment.WarnNoVideo, 60, true
+			s.runs, s.warn, s.spread, s.partial, s.filled = 3, segment.WarnNoVideo, 60, true, true
 			return s
 		},
 		"times that do not rise": func(t *testing.T) source {
@@ -346,7 +347,9 @@ func all() map[string]func(t *testing.T) source {
 		},
 		"reconnect": func(t *testing.T) source { return reconnects(t, usual, usual) },
 		"reconnects with other parameters": func(t *testing.T) source {
-			return reconnects(t, usual+" hz=44100", mode2sGOP+" size=320x180", usual+" noaudio")
+			s := reconnects(t, usual+" hz=44100", mode2sGOP+" size=320x180", usual+" noaudio")
+			s.filled, s.warn = true, segment.WarnNoAudio
+			return s
 		},
 		"a long show of three": func(t *testing.T) source { return reconnects(t, usual+" d=14", usual+" d=14", usual+" d=14") },
 	}

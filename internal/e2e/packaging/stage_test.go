@@ -75,7 +75,7 @@ func publishTo(t *testing.T, store control.Objects, serve http.Handler, sessions
 			t.Fatal(err)
 		}
 		pack := packager.New(packager.Options{Now: clock, Segment: segment.Options{
-			Epoch: uint64(i + 1), SegmentDuration: 2 * time.Second, TargetDuration: resumed.TargetDuration,
+			Epoch: uint64(i + 1), SegmentDuration: 2 * time.Second, TargetDuration: resumed.TargetDuration, Silence: resumed.Silence,
 			Sink: &sink{ctx: t.Context(), out: out, defect: d, warned: p.warned},
 		}})
 		for n, s := range steps {

@@ -13,18 +13,9 @@ const (
 	aacPS  = 29
 )
 
-// aacRate is ISO/IEC 14496-3, table 1.18; 0 where the index means nothing.
-func aacRate(index uint32) int {
-	rates := [...]int{96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350}
-	if int(index) >= len(rates) {
-		return 0
-	}
-	return rates[index]
-}
-
 func readAACRate(r *bitReader) int {
 	if index := r.u(4); index != 15 {
-		return aacRate(index)
+		return media.AACRate(index)
 	}
 	return int(r.u(24))
 }

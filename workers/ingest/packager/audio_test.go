@@ -1,9 +1,12 @@
 package packager_test
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
+	"github.com/roomcast/roomcast/internal/media"
+	"github.com/roomcast/roomcast/workers/ingest/rtmpin"
 	"github.com/roomcast/roomcast/workers/ingest/segment"
 )
 
@@ -136,8 +139,14 @@ func TestVideoStopsAndAudioGoesOn(t *testing.T) {
 	s.both(0, 4400, 2000)
 	s.mix(4400, 15000, 2000, false, true)
 	s.both(15000, 19000, 2000)
+	var key []byte
+	for _, m := range s.messages() {
+		if m.Type == rtmpin.TypeVideo && m.Payload[0] == 0x17 && m.Payload[1] == 1 && m.TimestampMS == 4000 {
+			key = m.Payload[5:]
+		}
+	}
 	c := s.play(t, segment.Options{})
-	var gaps, whole int
+	var stills, whole int
 	var end time.Time
 	for i, seg := range c.segments {
 		if !end.IsZero() && seg.Start.Sub(end) > 200*time.Millisecond {
@@ -148,14 +157,17 @@ func TestVideoStopsAndAudioGoesOn(t *testing.T) {
 		if late := c.emitted[i].Sub(end); late > 4500*time.Millisecond {
 			t.Errorf("segment %d came out %v after its end: viewers starve", i, late)
 		}
-		if video.Gap {
-			gaps++
+		if seg.Run.Index == 1 {
+			stills++
+			if got, err := parseSegment(video, uint32(stills)); err != nil || len(got) != 1 || !got[0].sync || !bytes.Equal(got[0].data, key) {
+				t.Errorf("segment %d is not the last key frame alone: %d pictures, %v", i, len(got), err)
+			}
 		} else {
 			whole++
 		}
 	}
-	if gaps < 5 || gaps > 6 || whole != 5 {
-		t.Errorf("%d gaps, %d whole segments", gaps, whole)
+	if stills < 5 || stills > 6 || whole != 5 {
+		t.Errorf("%d stills, %d whole segments", stills, whole)
 	}
 	if got := c.runs(); len(got) != 3 {
 		t.Errorf("segments per run %v", got)
@@ -187,7 +199,9 @@ func TestHoleInVideoLongerThanASegmentMayBe(t *testing.T) {
 			video, _ := source(s.messages())
 			var got []out
 			for run := range c.inits {
-				got = append(got, c.samples(t, run, "v")...)
+				if units := c.samples(t, run, "v"); !audio || run != 1 { // that one is a still
+					got = append(got, units...)
+				}
 			}
 			sameUnits(t, got, video, 90000)
 			last := c.segments[len(c.segments)-1]
@@ -195,5 +209,50 @@ func TestHoleInVideoLongerThanASegmentMayBe(t *testing.T) {
 				t.Errorf("the last segment starts at %v", start)
 			}
 		})
+	}
+}
+
+// A picture of another configuration is no still of this one: then the video
+// is a gap.
+func TestVideoStopsBehindANewHeader(t *testing.T) {
+	s := headers()
+	s.both(0, 4400, 2000)
+	s.videoHeader(4400, 640, 480)
+	s.mix(4400, 15000, 2000, false, true)
+	s.both(15000, 19000, 2000)
+	c := s.play(t, segment.Options{})
+	for i, seg := range c.segments {
+		if seg.Run.Index == 1 && !seg.Tracks[0].Gap {
+			t.Errorf("segment %d shows a picture that its init does not decode", i)
+		}
+	}
+	if got := c.runs(); len(got) != 3 {
+		t.Errorf("segments per run %v", got)
+	}
+}
+
+// A presentation that had sound keeps its audio track.
+func TestAPresentationWithSoundKeepsItsSilentTrack(t *testing.T) {
+	silence, ok := media.SilentConfig(44_100, 1)
+	if !ok {
+		t.Fatal("no silence")
+	}
+	s := &script{}
+	s.videoHeader(0, 320, 240)
+	s.mix(0, 6000, 2000, true, false)
+	s.audioHeader(6000, 3, 2)
+	s.both(6000, 10000, 2000)
+	c := s.play(t, segment.Options{Silence: &silence})
+	if len(c.inits) != 2 || len(c.inits[0].Tracks) != 2 || c.inits[1].Tracks[1].Config.Timescale != 48_000 {
+		t.Fatalf("segments per run %v", c.runs())
+	}
+	hashes(t, c.file(t, 0, "a"), "0") // decodes strictly
+	for i, seg := range c.segments[:3] {
+		if d := seg.Tracks[1].Duration.Duration(44_100); (d - 2*time.Second).Abs() > 25*time.Millisecond {
+			t.Errorf("segment %d has %v of silence", i, d)
+		}
+	}
+	if !c.warned(segment.WarnNoAudio) {
+		t.Error("no warning")
 	}
 }

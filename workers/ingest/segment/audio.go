@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/media"
@@ -132,7 +133,7 @@ func (s *Segmenter) finishAudio(next *media.AccessUnit) error {
 }
 
 // emitAudio makes a segment of n audio frames; video, where it is part of the
-// run, is a gap.
+// run, is a still picture.
 func (s *Segmenter) emitAudio(n int) error {
 	if !s.frozen {
 		if err := s.freeze(0, s.mode == modeGap); err != nil {
@@ -143,15 +144,26 @@ func (s *Segmenter) emitAudio(n int) error {
 	first, end := a.samples[0].dts, a.samples[0].dts+media.Ticks(n)*audioFrame
 	out := Segment{Run: s.run, Independent: true}
 	if s.video.in {
-		start := a.inVideoTicks(first)
-		out.Tracks = append(out.Tracks, TrackSegment{
-			Name: s.video.name, Gap: true, EarliestPTS: start, BaseDTS: start, Duration: a.inVideoTicks(end) - start,
-		})
+		out.Tracks = append(out.Tracks, s.standStill(a.inVideoTicks(first), a.inVideoTicks(end)))
 	}
 	s.openBytes -= a.weight(n)
 	out.Tracks = append(out.Tracks, a.take(n, end, 0))
 	s.health.segment(0, a.inVideoTicks(end-first), out.Tracks)
 	return s.emit(out)
+}
+
+// still is a key frame, and the configuration that decodes it.
+type still struct{ record, data []byte }
+
+// standStill is a video segment of the last key frame alone. It is a gap where
+// an encoder makes other renditions of the pictures (it is told no picture
+// twice), and where the picture is of another configuration.
+func (s *Segmenter) standStill(start, end media.Ticks) TrackSegment {
+	if s.picture != nil || s.still.data == nil || !bytes.Equal(s.still.record, s.video.config.Record) {
+		return TrackSegment{Name: s.video.name, Gap: true, EarliestPTS: start, BaseDTS: start, Duration: end - start}
+	}
+	s.video.add(&media.AccessUnit{Kind: media.Video, DTS: start, Key: true, Data: s.still.data})
+	return s.video.take(1, end, s.shift)
 }
 
 // fillAudio brings audio to a cut at the time at: silence where audio is further

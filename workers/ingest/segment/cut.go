@@ -62,6 +62,9 @@ func (s *Segmenter) cutFirst(n int, end, audioUntil media.Ticks, key bool, until
 // Init out.
 func (s *Segmenter) freeze(first media.Ticks, video bool) error {
 	s.target = s.tentativeTarget(first)
+	if s.silence != nil && !s.audio.known {
+		s.audio.configure(*s.silence)
+	}
 	s.video.in, s.audio.in = video, s.audio.known
 	s.shift = s.shiftFloor
 	for i := range s.video.samples {

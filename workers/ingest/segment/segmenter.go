@@ -72,7 +72,11 @@ type Options struct {
 	// TargetDuration is that of the playlist that is resumed (at most 10 s);
 	// 0 lets the first segment decide.
 	TargetDuration time.Duration
-	Sink           Sink
+	// Silence is the sound of a run with pictures whose publisher has announced
+	// none by the first cut: a presentation that had sound keeps its tracks, as
+	// players give up a rendition of which nothing comes any more. nil = no sound.
+	Silence *media.Config
+	Sink    Sink
 	// Picture is told every picture of a run, with its configuration, when it
 	// becomes part of the open segment. A run's first one is a key frame, and
 	// told after the last segment of the run before. nil = nobody asks.
@@ -86,7 +90,7 @@ const (
 	modeIdle  mode = iota // waiting for a first key frame
 	modeVideo             // pictures, and audio where there is a track
 	modeAudio             // an audio-only run
-	modeGap               // pictures stopped, audio goes on
+	modeGap               // pictures stopped, audio goes on: the last key frame stands still
 )
 
 // Segmenter cuts the access units of one publisher into segments. Every call
@@ -95,6 +99,7 @@ const (
 type Segmenter struct {
 	sink       Sink
 	picture    func(media.Config, media.AccessUnit)
+	silence    *media.Config
 	segmentDur media.Ticks // in video ticks, as all times here unless said
 	target     time.Duration
 
@@ -102,6 +107,7 @@ type Segmenter struct {
 	mode         mode
 	frozen       bool // Init was given out, the run's tracks stand
 	video, audio track
+	still        still         // of the latest key frame
 	nextVideo    *media.Config // takes effect with the next run
 	nextAudio    *media.Config
 	renew        bool // a new run is wanted at the next key frame
@@ -128,7 +134,7 @@ func New(o Options) *Segmenter {
 		dur = min(dur, o.TargetDuration)
 	}
 	return &Segmenter{
-		sink: o.Sink, picture: o.Picture, target: min(o.TargetDuration, maxTarget),
+		sink: o.Sink, picture: o.Picture, silence: o.Silence, target: min(o.TargetDuration, maxTarget),
 		segmentDur: media.TicksOf(dur, videoHz),
 		run:        Run{Epoch: o.Epoch},
 		patience:   audioPatience,

@@ -33,6 +33,7 @@ func (s *Segmenter) videoUnit(u media.AccessUnit) error {
 func (s *Segmenter) addVideo(u media.AccessUnit) {
 	if u.Key {
 		s.noteKey(u.DTS)
+		s.still = still{s.video.config.Record, u.Data}
 	}
 	if s.frozen && u.CTS < -s.shift {
 		s.shiftFloor = max(s.shiftFloor, -u.CTS)
@@ -118,7 +119,8 @@ func (s *Segmenter) overHole(u media.AccessUnit) error {
 }
 
 // stopVideo ends the segment with the last picture. Audio, where there is any,
-// goes on in a run of its own whose video is a gap.
+// goes on in a run of its own in which the last key frame stands still: players
+// of two tracks play neither where one has a hole.
 func (s *Segmenter) stopVideo() error {
 	s.warn(WarnNoVideo, "video stopped for longer than a segment may last")
 	if len(s.video.samples) > 0 {

@@ -1,12 +1,14 @@
 package session_test
 
 import (
+	"bytes"
 	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/roomcast/roomcast/internal/media"
 	"github.com/roomcast/roomcast/internal/mediatest"
 	"github.com/roomcast/roomcast/internal/rtmpout"
 )
@@ -39,6 +41,16 @@ func TestSessionsWithDifferentParametersShareOnePresentation(t *testing.T) {
 	}
 	w.sound(folder(key))
 	got := runs(t, w.recorder.Log(), folder(key))
+	silent := got["s5-0"]["a"] // of the session without sound: the presentation had some
+	delete(got["s5-0"], "a")
+	for _, u := range silent {
+		if !bytes.Equal(u.data, media.SilentAAC(2)) {
+			t.Fatal("the sound of a session without sound is no silence")
+		}
+	}
+	if len(silent) < 8*48_000/1024-1 {
+		t.Errorf("%d frames of silence for 8 s", len(silent))
+	}
 	for i, tags := range sessions {
 		sameUnits(t, got["s"+string(rune('1'+i))+"-0"], units(tags))
 	}

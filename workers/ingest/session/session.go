@@ -103,7 +103,7 @@ func (s *session) start(ctx context.Context) error {
 	s.queue = upload.NewQueue(s.h.ctx, out, upload.QueueOptions{Acked: s.acked})
 	s.climb(resumed)
 	cut := segment.Options{
-		Epoch: s.lease.Epoch, SegmentDuration: duration, TargetDuration: resumed.TargetDuration, Sink: sink{s},
+		Epoch: s.lease.Epoch, SegmentDuration: duration, TargetDuration: resumed.TargetDuration, Silence: resumed.Silence, Sink: sink{s},
 	}
 	if s.ladder != nil {
 		cut.Picture = s.ladder.Picture

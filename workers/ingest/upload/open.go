@@ -42,6 +42,9 @@ type Resumed struct {
 	// Videos are the names of every video rendition that was ever published,
 	// the best first.
 	Videos []string
+	// Silence is silence in the form of the presentation's sound; nil where it
+	// never had any.
+	Silence *media.Config
 }
 
 // Open reads what is published under live/<playID> and, where there is
@@ -68,6 +71,8 @@ func Open(ctx context.Context, objects control.Objects, playID string, epoch uin
 	for _, r := range o.live.Renditions {
 		if r.Kind == media.Video {
 			resumed.Videos = append(resumed.Videos, r.Name)
+		} else if c, ok := media.SilentConfig(r.SampleRateHz, r.Channels); ok {
+			resumed.Silence = &c
 		}
 	}
 	return o, resumed, nil

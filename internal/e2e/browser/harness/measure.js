@@ -48,7 +48,8 @@
     if (dTime === 0 || video.seeking) {
       m.stall += dWall;
     } else if (dTime < 0 || dTime > dWall * 1.6 + 0.05) { // not played: somebody moved the position
-      m.jumps.push({ from: round(time - dTime), to: round(time) });
+      // What was played between the last look and the jump is not known; it is no more than dWall.
+      m.jumps.push({ from: round(time - dTime + Math.min(dWall, Math.max(0, dTime))), to: round(time) });
       if (m.jumps.length > 100) m.jumps.shift();
       endStall();
     } else {

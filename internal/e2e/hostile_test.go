@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -174,6 +175,7 @@ func TestDamagedSessionsLeavePublisherAndViewerAlone(t *testing.T) {
 	s := onAir(t)
 	tags := tagsOf(t, mediatest.Generate(t, mediatest.Spec{Duration: 2 * time.Second, Width: 160, Height: 90, GOP: 12, VideoKbps: 60}))
 	const workers = 8
+	var done atomic.Int64
 	var wg sync.WaitGroup
 	for w := range workers {
 		key := s.member(fmt.Sprintf("damaged%d", w))
@@ -199,6 +201,9 @@ func TestDamagedSessionsLeavePublisherAndViewerAlone(t *testing.T) {
 				}
 				_ = c.Close()
 				<-sent
+				if n := done.Add(1); n%5000 == 0 {
+					t.Logf("%d connections, resident %.1f MB", n, s.status(t, "VmRSS:"))
+				}
 			}
 		})
 	}

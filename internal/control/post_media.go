@@ -15,11 +15,10 @@ import (
 // writes lies under the post's folder; a second run of the same task does not
 // do again what is done.
 type Transcoder interface {
-	// CanRemux says whether originals can be made here, CanEncode whether
-	// renditions can.
-	CanRemux() bool
+	// CanEncode says whether renditions can be made here.
 	CanEncode() bool
-	// Source writes the original: one file, or several that cannot be joined.
+	// Source writes the original, without encoding: one file, or several that
+	// cannot be joined.
 	Source(ctx context.Context, t SourceTask) ([]broadcast.PostFile, error)
 	// Forget drops what is kept of a post between runs.
 	Forget(id broadcast.PostID)
@@ -74,7 +73,7 @@ func (s *Service) makeSource(ctx context.Context, j Job) error {
 		return s.failPost(ctx, post.ID, broadcast.OnSourceFailed, CodeSourceFailed, "the original could not be made")
 	}
 	var files []broadcast.PostFile
-	if s.Transcoder != nil && s.Transcoder.CanRemux() {
+	if s.Transcoder != nil {
 		files, err = s.Transcoder.Source(ctx, SourceTask{
 			PostID: post.ID, Folder: postFolder(post.ID), Live: liveFolder(post.PlayID),
 			Segments: func(ctx context.Context, add func(manifest.IndexSegment) error) error {

@@ -17,7 +17,6 @@ import (
 // factory is a Transcoder that notes what it is asked and can fail.
 type factory struct {
 	bucket         *memory
-	noRemux        bool
 	noEncode       bool
 	files          int // per recording; 0 = 1
 	sourceErr      error
@@ -32,8 +31,7 @@ type factory struct {
 	profiles       []control.TranscodingProfile // of the processes
 }
 
-func (f *factory) CanRemux() bool             { return !f.noRemux }
-func (f *factory) CanEncode() bool            { return !f.noRemux && !f.noEncode }
+func (f *factory) CanEncode() bool            { return !f.noEncode }
 func (f *factory) Forget(id broadcast.PostID) { f.forgotten = append(f.forgotten, id) }
 
 func (f *factory) Source(ctx context.Context, t control.SourceTask) ([]broadcast.PostFile, error) {
@@ -188,14 +186,14 @@ func (r *recorded) settleFor(passes int) {
 
 func TestWithoutFFmpegAPostIsPlayableAndItsRoomArchived(t *testing.T) {
 	for name, limit := range map[string]func(*factory){
-		"no ffmpeg": func(f *factory) { f.noRemux = true }, "no encoder": func(f *factory) { f.noEncode = true },
+		"no ffmpeg":                       func(f *factory) { f.noEncode = true },
 		"originals that cannot be joined": func(f *factory) { f.files = 2 },
 	} {
 		r, f := withFactory(t)
 		limit(f)
 		r.settleFor(20)
 		p := r.is(broadcast.PostUploaded, broadcast.RoomArchived, broadcast.VODArchived)
-		if !p.Playable() || f.processes != 0 || (len(p.Sources) == 0) != f.noRemux {
+		if !p.Playable() || f.processes != 0 || len(p.Sources) == 0 {
 			t.Errorf("%s: %+v", name, p)
 		}
 		r.clock.pass(25 * 3600e9)

@@ -7,22 +7,6 @@ import (
 	"github.com/roomcast/roomcast/internal/ladder"
 )
 
-// Remux copies n piped tracks (pipe:3 and on) into one MP4 whose index stands
-// in front, times as they are but for one common offset.
-func Remux(n int, out string) []string {
-	args := []string{"-copyts"}
-	for i := range n {
-		// ffmpeg sleeps 10 ms whenever a pipe's queue, by default 8 packets, is
-		// empty: 43,000 packets of ten minutes would take half a minute.
-		args = append(args, "-thread_queue_size", "1024", "-f", "mp4", "-i", "pipe:"+strconv.Itoa(3+i))
-	}
-	for i := range n {
-		args = append(args, "-map", strconv.Itoa(i)+":0")
-	}
-	return append(args, "-c", "copy", "-avoid_negative_ts", "make_zero", "-max_interleave_delta", "0",
-		"-movflags", "+faststart", "-f", "mp4", out)
-}
-
 // Encode makes one video rendition, without audio: key frames every
 // gopSeconds, at the same times in every rendition. Every picture comes out
 // once, at its own time; only of a source that is faster than the rendition

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,7 +25,6 @@ func TestArguments(t *testing.T) {
 		name string
 		args []string
 	}{
-		{"remux", Remux(2, "out.mp4")},
 		{"live", Live([]ladder.Rendition{r, {Name: "360p", WidthPixels: 640, HeightPixels: 360, BitrateBPS: 800_000}})},
 		{"encode", Encode("in.mp4", r, 29.97, 4, "out.mp4")},
 		{"encode a faster source", Encode("in.mp4", r, 59.94, 4, "out.mp4")},
@@ -62,7 +60,7 @@ func TestProgressRisesToTheEnd(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out.mp4")
 	var seen []time.Duration
 	r := ladder.Rendition{WidthPixels: 160, HeightPixels: 90, FrameRate: 25, BitrateBPS: 200_000}
-	if err := New(t.Context()).Run(t.Context(), Encode(src, r, 25, 2, out), nil, func(d time.Duration) { seen = append(seen, d) }); err != nil {
+	if err := New(t.Context()).Run(t.Context(), Encode(src, r, 25, 2, out), func(d time.Duration) { seen = append(seen, d) }); err != nil {
 		t.Fatal(err)
 	}
 	if len(seen) == 0 || seen[len(seen)-1] < 5*time.Second || seen[len(seen)-1] > 7*time.Second {
@@ -76,7 +74,7 @@ func TestProgressRisesToTheEnd(t *testing.T) {
 
 func TestAnEndWithAnErrorSaysWhatFFmpegSaid(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	err := New(t.Context()).Run(t.Context(), []string{"-i", "/nowhere.mp4", "-f", "null", "-"}, nil, nil)
+	err := New(t.Context()).Run(t.Context(), []string{"-i", "/nowhere.mp4", "-f", "null", "-"}, nil)
 	var e *Error
 	if !errors.As(err, &e) || !strings.Contains(e.Error(), "/nowhere.mp4") || strings.Contains(e.Error(), "\n") {
 		t.Errorf("%v", err)
@@ -87,44 +85,19 @@ func TestTheChildDiesWithItsContext(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	endless := []string{"-re", "-f", "lavfi", "-i", "testsrc2", "-f", "null", "-"}
-	err := New(t.Context()).Run(ctx, endless, nil, func(time.Duration) { cancel() })
+	err := New(t.Context()).Run(ctx, endless, func(time.Duration) { cancel() })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
-	}
-}
-
-// An input that fails fails the run, and one that nobody reads ends with it.
-func TestInputsThatFail(t *testing.T) {
-	defer goleak.VerifyNone(t)
-	out := filepath.Join(t.TempDir(), "out.mp4")
-	broken := errors.New("the bucket is gone")
-	err := New(t.Context()).Run(t.Context(), Remux(2, out), []Input{
-		func(context.Context, io.Writer) error { return broken },
-		func(ctx context.Context, _ io.Writer) error { <-ctx.Done(); return ctx.Err() },
-	}, nil)
-	if !errors.Is(err, broken) {
-		t.Errorf("%v", err)
-	}
-	err = New(t.Context()).Run(t.Context(), []string{"-i", "/nowhere.mp4", "-f", "null", "-"}, []Input{func(_ context.Context, w io.Writer) error {
-		for {
-			if _, err := w.Write(make([]byte, 1<<16)); err != nil {
-				return err
-			}
-		}
-	}}, nil)
-	var e *Error
-	if !errors.As(err, &e) {
-		t.Errorf("an input that nobody reads: %v", err)
 	}
 }
 
 func TestWithoutFFmpegEverythingIsMissing(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	tool := New(t.Context())
-	if tool.CanRemux() || len(tool.Missing()) != 2 {
+	if len(tool.Missing()) != 2 {
 		t.Errorf("missing %v", tool.Missing())
 	}
-	if err := tool.Run(t.Context(), nil, nil, nil); err == nil {
+	if err := tool.Run(t.Context(), nil, nil); err == nil {
 		t.Error("it ran")
 	}
 	if _, err := tool.Probe(t.Context(), "x"); err == nil {

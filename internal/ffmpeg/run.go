@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -65,9 +64,6 @@ func New(ctx context.Context) *Tool {
 	return t
 }
 
-// CanRemux reports whether files can be made without encoding.
-func (t *Tool) CanRemux() bool { return t.ffmpeg != "" && t.ffprobe != "" }
-
 // Live answers the tool for live renditions: between the rest of the system
 // and what is not live; nil where they cannot be made.
 func (t *Tool) Live() *Tool {
@@ -113,20 +109,14 @@ func (e *Error) Error() string {
 // Unwrap answers the error of os/exec.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Input writes one of the child's inputs; it is closed when the function ends.
-type Input func(ctx context.Context, w io.Writer) error
-
-// Run runs ffmpeg with args and waits for it. inputs become pipe:3, pipe:4, …;
-// one that ends with an error ends the run with that error. progress is told
-// how much media was written; nil = nobody asks. The child dies with ctx.
-func (t *Tool) Run(ctx context.Context, args []string, inputs []Input, progress func(done time.Duration)) error {
+// Run runs ffmpeg with args and waits for it. progress is told how much media
+// was written; nil = nobody asks. The child dies with ctx.
+func (t *Tool) Run(ctx context.Context, args []string, progress func(done time.Duration)) error {
 	if t.ffmpeg == "" {
 		return errors.New("ffmpeg is not installed")
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	name, all := t.ffmpeg, append([]string{"-hide_banner", "-nostdin", "-loglevel", "error", "-progress", "pipe:1", "-y"}, args...)
-	cmd := exec.CommandContext(ctx, name, all...) //nolint:gosec // the program that was found, arguments of ours
+	all := append([]string{"-hide_banner", "-nostdin", "-loglevel", "error", "-progress", "pipe:1", "-y"}, args...)
+	cmd := exec.CommandContext(ctx, t.ffmpeg, all...) //nolint:gosec // the program that was found, arguments of ours
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	errs := &tail{limit: 4096}
 	cmd.Stderr = errs
@@ -134,52 +124,19 @@ func (t *Tool) Run(ctx context.Context, args []string, inputs []Input, progress 
 	if err != nil {
 		return err
 	}
-	var writers []*os.File
-	for range inputs {
-		r, w, err := os.Pipe()
-		if err != nil {
-			closeAll(cmd.ExtraFiles, writers)
-			return err
-		}
-		cmd.ExtraFiles, writers = append(cmd.ExtraFiles, r), append(writers, w)
-	}
 	if err := cmd.Start(); err != nil {
-		closeAll(cmd.ExtraFiles, writers)
 		return fmt.Errorf("start ffmpeg: %w", err)
 	}
-	closeAll(cmd.ExtraFiles)
 	_ = syscall.Setpriority(syscall.PRIO_PROCESS, cmd.Process.Pid, t.Nice) // a wish
-	var feeding sync.WaitGroup
-	for i, in := range inputs {
-		feeding.Go(func() {
-			err := feed(ctx, writers[i], in)
-			if err != nil && !errors.Is(err, syscall.EPIPE) {
-				cancel(err) // ffmpeg that leaves early says why itself
-			}
-		})
-	}
 	follow(stdout, progress)
 	err = cmd.Wait()
-	closeAll(writers) // what nobody reads any more
-	feeding.Wait()
-	if cause := context.Cause(ctx); cause != nil {
-		return cause
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	if err != nil {
 		return &Error{Args: args, Stderr: errs.String(), Err: err}
 	}
 	return nil
-}
-
-func feed(ctx context.Context, w *os.File, in Input) error {
-	err := in(ctx, w)
-	if closeErr := w.Close(); err == nil && !errors.Is(closeErr, os.ErrClosed) {
-		err = closeErr
-	}
-	if errors.Is(err, os.ErrClosed) {
-		return nil
-	}
-	return err
 }
 
 func closeAll(lists ...[]*os.File) {

@@ -43,6 +43,7 @@ func Run(t *testing.T, open func(t *testing.T) control.Objects) {
 		"lists begin after a key":                   listAfter,
 		"keys from outside do not escape":           keys,
 		"a cancelled put is an outage":              outage,
+		"objects of any size are streamed":          stream,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

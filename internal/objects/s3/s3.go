@@ -1,6 +1,6 @@
 // Package s3 keeps objects in one S3 bucket (infra/data.yaml). The ETag is
 // S3's own: the MD5 of the content, as the bucket is encrypted by SSE-S3 and
-// no object is uploaded in parts.
+// only what is streamed is uploaded in parts.
 package s3
 
 import (

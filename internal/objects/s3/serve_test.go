@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
 	"github.com/roomcast/roomcast/internal/control"
 )
 
@@ -91,7 +93,20 @@ func TestAFileGoesThereAndBack(t *testing.T) {
 	if err := open(t, faulty).GetTo(t.Context(), "posts/p/original.mp4", &back); err != nil || !bytes.Equal(back.Bytes(), content) {
 		t.Fatalf("%d bytes, %v", back.Len(), err)
 	}
-	if _, err := b.PutFrom(t.Context(), "k", io.MultiReader(&back), control.PutOptions{}); err == nil {
-		t.Error("a body that cannot be read again was accepted")
+	// In parts, of which one is lost; and what cannot be finished is aborted.
+	long := bytes.Repeat(content, 20)
+	faulty.AWS = inject(opt.AWS, "UploadPart", 1, lost, nil)
+	if _, err := open(t, faulty).PutFrom(t.Context(), "posts/p/long.mp4", bytes.NewReader(long), control.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	back.Reset()
+	if err := b.GetTo(t.Context(), "posts/p/long.mp4", &back); err != nil || !bytes.Equal(back.Bytes(), long) {
+		t.Fatalf("%d bytes, %v", back.Len(), err)
+	}
+	faulty.AWS = inject(opt.AWS, "UploadPart", 1, answers(403, "AccessDenied"), nil)
+	aborted := 0
+	faulty.AWS = inject(faulty.AWS, "AbortMultipartUpload", 0, nil, func(*smithyhttp.Request) { aborted++ })
+	if _, err := open(t, faulty).PutFrom(t.Context(), "posts/p/never.mp4", bytes.NewReader(long), control.PutOptions{}); err == nil || aborted != 1 {
+		t.Errorf("%v, aborted %d times", err, aborted)
 	}
 }

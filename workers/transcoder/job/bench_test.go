@@ -1,6 +1,7 @@
 package job
 
 import (
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -8,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomcast/roomcast/internal/ffmpeg"
 	"github.com/roomcast/roomcast/internal/mediatest"
+	"github.com/roomcast/roomcast/internal/objects/disk"
 )
 
 // benchMinutes is how long the benchmarks' show is, at 2.5 Mbit/s.
@@ -36,12 +39,22 @@ func show(b *testing.B) (*folder, []string) {
 	return f, segments
 }
 
-// BenchmarkSource makes the original of a show of ten minutes.
+// BenchmarkSource makes the original of a show of ten minutes, in the directory
+// that one machine has for objects, where it survives a power cut.
 func BenchmarkSource(b *testing.B) {
 	f, _ := show(b)
 	list := index("s1-0", 1, benchMinutes*30)
+	d, err := disk.Open(f.dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	j := New(Options{Tool: ffmpeg.New(b.Context()), Objects: d, Scratch: b.TempDir()})
 	for b.Loop() {
-		j := newJob(b, f)
 		files, err := j.Source(b.Context(), sourceTask(list))
 		if err != nil {
 			b.Fatal(err)
@@ -50,7 +63,8 @@ func BenchmarkSource(b *testing.B) {
 	}
 }
 
-// BenchmarkCopySegments is the plain baseline: the same bytes copied into one file.
+// BenchmarkCopySegments is the plain baseline: the same bytes copied into one
+// file, and on to the disk.
 func BenchmarkCopySegments(b *testing.B) {
 	_, segments := show(b)
 	for b.Loop() {
@@ -70,7 +84,7 @@ func BenchmarkCopySegments(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
-		if err := to.Close(); err != nil {
+		if err := errors.Join(to.Sync(), to.Close()); err != nil {
 			b.Fatal(err)
 		}
 		b.SetBytes(size)

@@ -21,6 +21,8 @@ import (
 // Objects is the bucket, with objects of any size. Safe for concurrent use.
 type Objects interface {
 	Get(ctx context.Context, key string) ([]byte, control.ObjectInfo, error)
+	// GetRange answers up to size bytes from a place on, and the object's size.
+	GetRange(ctx context.Context, key string, from, size int64) ([]byte, int64, error)
 	GetTo(ctx context.Context, key string, w io.Writer) error
 	PutFrom(ctx context.Context, key string, r io.Reader, opt control.PutOptions) (etag string, err error)
 }
@@ -52,9 +54,6 @@ func New(o Options) *Transcoder {
 	}
 	return &Transcoder{Options: o, places: make(chan struct{}, max(o.Parallel, 1))}
 }
-
-// CanRemux implements control.Transcoder.
-func (t *Transcoder) CanRemux() bool { return t.Tool.CanRemux() }
 
 // CanEncode implements control.Transcoder.
 func (t *Transcoder) CanEncode() bool { return len(t.Tool.Missing()) == 0 }

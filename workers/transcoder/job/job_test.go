@@ -2,7 +2,6 @@ package job
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -46,6 +45,12 @@ func (f *folder) GetTo(ctx context.Context, key string, w io.Writer) error {
 		_, err = w.Write(b)
 	}
 	return err
+}
+
+func (f *folder) GetRange(ctx context.Context, key string, from, size int64) ([]byte, int64, error) {
+	b, _, err := f.Get(ctx, key)
+	total := int64(len(b))
+	return b[min(from, total):min(from+size, total)], total, err
 }
 
 func (f *folder) PutFrom(_ context.Context, key string, r io.Reader, _ control.PutOptions) (string, error) {
@@ -231,33 +236,6 @@ func TestASecondRunGoesOnWhereTheFirstOneWasKilled(t *testing.T) {
 	if _, err := os.Stat(j.folder("post_1")); !errors.Is(err, os.ErrNotExist) {
 		t.Error("scratch files stay")
 	}
-}
-
-func TestRebaseMovesEveryFragment(t *testing.T) {
-	box := func(kind string, body ...byte) []byte {
-		return append(binary.BigEndian.AppendUint32(nil, uint32(8+len(body))), append([]byte(kind), body...)...)
-	}
-	tfdt := func(at uint64) []byte {
-		return box("tfdt", binary.BigEndian.AppendUint64([]byte{1, 0, 0, 0}, at)...)
-	}
-	moof := func(at uint64) []byte { return box("moof", box("traf", tfdt(at)...)...) }
-	segment := slices.Concat(box("styp"), moof(1000), box("mdat", 1, 2, 3), moof(3000), box("mdat"))
-	want := slices.Concat(box("styp"), moof(600), box("mdat", 1, 2, 3), moof(2600), box("mdat"))
-	if err := rebase(segment, -400); err != nil || !slices.Equal(segment, want) {
-		t.Errorf("%v\n%x\n%x", err, segment, want)
-	}
-	for name, bad := range map[string][]byte{
-		"negative": moof(100), "none": box("mdat"), "torn": moof(100)[:20], "a short tfdt": box("moof", box("traf", box("tfdt", 1, 0, 0, 0)...)...),
-	} {
-		if err := rebase(bad, -400); err == nil {
-			t.Errorf("%s: no error", name)
-		}
-	}
-}
-
-func FuzzRebase(f *testing.F) {
-	f.Add([]byte("\x00\x00\x00\x10moof\x00\x00\x00\x08traf"), int64(5))
-	f.Fuzz(func(_ *testing.T, b []byte, delta int64) { _ = rebase(b, delta) })
 }
 
 func TestTheSpritesTimesCoverTheWhole(t *testing.T) {

@@ -26,7 +26,7 @@ func (w *work) pictures(ctx context.Context, done *control.Processed) {
 	picture := func(name string, args func(out string) []string) string {
 		path := filepath.Join(w.dir, name)
 		err := w.make(ctx, path, args, func(args []string) error {
-			if err := w.Tool.Run(ctx, args, nil, nil); err != nil {
+			if err := w.Tool.Run(ctx, args, nil); err != nil {
 				return err
 			}
 			_, err := os.Stat(args[len(args)-1]) // no picture was selected

@@ -12,9 +12,8 @@ import (
 	"github.com/roomcast/roomcast/internal/media"
 )
 
-// lead is where a file's first presentation time lies before ffmpeg moves all
-// to zero: decode times begin earlier by the reorder delay, and none may be
-// negative.
+// lead is where a file's presentation begins while it is made: decode times
+// begin earlier by the reorder delay, and none may be negative.
 const lead = 10 * time.Second
 
 // stretch is a piece of one run without a hole: within it, media time goes on.

@@ -105,7 +105,7 @@ func (w *work) fetch(ctx context.Context) (err error) {
 // encode makes one file and tells its share of the progress.
 func (w *work) encode(ctx context.Context, path string, args func(out string) []string) error {
 	err := w.make(ctx, path, args, func(args []string) error {
-		return w.Tool.Run(ctx, args, nil, func(at time.Duration) {
+		return w.Tool.Run(ctx, args, func(at time.Duration) {
 			share := min(float64(at)/float64(max(w.media.Duration, 1)), 1)
 			w.progress(int(100 * (float64(w.done) + share) / float64(w.steps)))
 		})
@@ -145,7 +145,7 @@ func (w *work) publish(ctx context.Context, files []string, videos int, done *co
 			if err := errors.Join(os.RemoveAll(part), os.MkdirAll(part, 0o700)); err != nil {
 				return err
 			}
-			return w.Tool.Run(ctx, args, nil, nil)
+			return w.Tool.Run(ctx, args, nil)
 		})
 	if err != nil {
 		return err

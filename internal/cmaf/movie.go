@@ -105,18 +105,18 @@ func fragment(head []byte) (moof *mp4.MoofBox, from, size int64, err error) {
 			if want := at + header - moofAt; int(moof.Traf.Trun.DataOffset) != want {
 				return nil, 0, 0, fmt.Errorf("media at %d of the moof, not at %d", moof.Traf.Trun.DataOffset, want)
 			}
-			return moof, int64(at + header), int64(length) - int64(header), nil //nolint:gosec // checked above
+			return moof, int64(at + header), int64(length) - int64(header), nil
 		case uint64(len(head)-at) < length:
 			return nil, 0, 0, ErrShort
 		case kind == "moof" && moof != nil:
 			return nil, 0, 0, errors.New("a moof without media")
 		case kind == "moof":
-			if moof, err = decodeMoof(head[at : at+int(length)]); err != nil { //nolint:gosec // checked above
+			if moof, err = decodeMoof(head[at : at+int(length)]); err != nil {
 				return nil, 0, 0, err
 			}
 			moofAt = at
 		}
-		at += int(length) //nolint:gosec // checked above
+		at += int(length)
 	}
 }
 

@@ -3,6 +3,7 @@ package cmaf_test
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -124,6 +125,34 @@ func TestAMovieHasEverySampleAtItsTimeAndPlace(t *testing.T) {
 	}
 	if f.Moov.Traks[1].Mdia.Minf.Stbl.Stss != nil {
 		t.Error("audio has a list of keys")
+	}
+}
+
+// A picture that comes 76 ms after the sound is shown then, not at once.
+func TestATrackThatBeginsLaterWaits(t *testing.T) {
+	init, err := cmaf.Init(configs(t)["avc"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := cmaf.NewMovie(time.Second)
+	head, body := segment(89_640, 10, 3600, 7200)
+	if err := m.AddTrack(init); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := m.Add(0, head, 0, int64(len(head)+len(body))); err != nil {
+		t.Fatal(err)
+	}
+	b, err := m.Header()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := mp4.DecodeFile(bytes.NewReader(append(b, body...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []mp4.ElstEntry{{SegmentDuration: 76, MediaTime: -1, MediaRateInteger: 1}, {SegmentDuration: 480, MediaTime: 7200, MediaRateInteger: 1}}
+	if got := f.Moov.Trak.Edts.Elst[0].Entries; !slices.Equal(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }
 

@@ -14,7 +14,7 @@ type movieTrack struct {
 	video bool
 
 	first, last int64 // DTS
-	until       int64 // the end of what is shown last
+	from, until int64 // what is shown first, and the end of what is shown last
 	duration    uint32
 	durations   runs
 	offsets     runs
@@ -48,14 +48,14 @@ func (t *movieTrack) chunk(at int64, samples int) {
 // then.
 func (t *movieTrack) add(dts, pts int64, s mp4.Sample) {
 	if len(t.sizes) == 0 {
-		t.first = dts
+		t.first, t.from = dts, pts
 	} else {
 		dts = min(max(dts, t.last+1), t.last+math.MaxInt32)
 		t.durations.add(int32(dts - t.last)) //nolint:gosec // bounded above
 	}
 	t.last, t.duration = dts, s.Dur
-	t.until = max(t.until, pts+int64(s.Dur))
-	t.offsets.add(int32(min(max(pts-dts, math.MinInt32), math.MaxInt32))) //nolint:gosec // bounded
+	t.from, t.until = min(t.from, pts), max(t.until, pts+int64(s.Dur))
+	t.offsets.add(int32(min(max(pts-dts, math.MinInt32), math.MaxInt32)))
 	t.signed = t.signed || pts < dts
 	t.sizes = append(t.sizes, s.Size)
 	if t.video && !mp4.DecodeSampleFlags(s.Flags).SampleIsNonSync {
@@ -72,13 +72,13 @@ func (t *movieTrack) since(ticks int64) time.Duration {
 // ceil is d in units of a scale, rounded up: what ends with an edit is shown.
 func ceil(d time.Duration, scale int64) uint64 {
 	whole := int64(d/time.Second)*scale + (int64(d%time.Second)*scale+int64(time.Second)-1)/int64(time.Second)
-	return uint64(max(whole, 0)) //nolint:gosec // not negative
+	return uint64(max(whole, 0))
 }
 
 // finish gives the track's box its tables (ISO/IEC 14496-12, 8.6 and 8.7) but
 // for the place of the media, and an edit list that begins at origin.
 func (t *movieTrack) finish(id uint32, origin time.Duration) {
-	t.durations.add(int32(min(t.duration, math.MaxInt32))) //nolint:gosec // bounded
+	t.durations.add(int32(min(t.duration, math.MaxInt32)))
 	tables := t.trak.Mdia.Minf.Stbl
 	stbl := mp4.NewStblBox()
 	stbl.AddChild(tables.Stsd)
@@ -129,21 +129,21 @@ func (t *movieTrack) finish(id uint32, origin time.Duration) {
 	t.trak.Edts, t.trak.Children = edits, children
 }
 
-// edits shows the track from origin on, and how long in all.
+// edits shows the track from origin on, and how long in all. A track that is
+// shown later waits in an edit of its own: players take the first picture for
+// the beginning of an edit, wherever in it the picture lies.
 func (t *movieTrack) edits(origin time.Duration) (*mp4.EdtsBox, uint64) {
 	list := &mp4.ElstBox{Version: 1}
-	begin := ticksOf(origin, t.trak.Mdia.Mdhd.Timescale) - t.first
-	empty := uint64(0)
-	if begin < 0 { // it begins later
-		empty = ceil(t.since(-begin), movieScale)
-		list.Entries = append(list.Entries, mp4.ElstEntry{SegmentDuration: empty, MediaTime: -1, MediaRateInteger: 1})
-		begin = 0
+	begin := max(t.from, ticksOf(origin, t.trak.Mdia.Mdhd.Timescale))
+	wait := ceil(t.since(begin)-origin, movieScale)
+	if wait > 0 {
+		list.Entries = append(list.Entries, mp4.ElstEntry{SegmentDuration: wait, MediaTime: -1, MediaRateInteger: 1})
 	}
-	shown := ceil(t.since(t.until-t.first-begin), movieScale)
-	list.Entries = append(list.Entries, mp4.ElstEntry{SegmentDuration: shown, MediaTime: begin, MediaRateInteger: 1})
+	shown := ceil(t.since(t.until-begin), movieScale)
+	list.Entries = append(list.Entries, mp4.ElstEntry{SegmentDuration: shown, MediaTime: begin - t.first, MediaRateInteger: 1})
 	box := &mp4.EdtsBox{}
 	box.AddChild(list)
-	return box, empty + shown
+	return box, wait + shown
 }
 
 func ticksOf(d time.Duration, scale uint32) int64 {

@@ -67,8 +67,9 @@ func watched(t *testing.T, hls, dash string, seconds float64) {
 	}
 }
 
-// whole checks a processed recording of these pictures, in all its forms.
-func (m *machine) whole(t *testing.T, id string, want []string, fps float64) {
+// whole checks a processed recording of two sessions of a source, in all its
+// forms.
+func (m *machine) whole(t *testing.T, id, src string, want []string, fps float64) {
 	t.Helper()
 	done := m.awaitPost(id, "processed", 4*time.Minute, func(p post) bool { return p.State == "PROCESSED" })
 	if done.Source == nil {
@@ -77,15 +78,11 @@ func (m *machine) whole(t *testing.T, id string, want []string, fps float64) {
 	sameFrames(t, "the original", mediatest.FrameMD5(t, done.Source.URL), want)
 	mediatest.DecodeStrict(t, done.Source.URL)
 	length := float64(len(want)) / fps
-	if got := probe(t, done.Source.URL, "v:0", "stream=duration"); got < length-1/fps || got > length+1/fps {
-		t.Errorf("the original's pictures last %v s, want %v", got, length)
-	}
-	video, audio := probe(t, done.Source.URL, "v:0", "stream=start_time"), probe(t, done.Source.URL, "a:0", "stream=start_time")
-	if apart := video - audio; apart < -0.1 || apart > 0.1 {
-		t.Errorf("video begins at %v, audio at %v", video, audio)
-	}
+	lasts(t, done.Source.URL, length, fps)
+	synced(t, src, done.Source.URL, 2)
 	for _, url := range []string{*done.Playback.HLSURL, *done.Playback.DASHURL, *done.Playback.MP4URL} {
 		mediatest.DecodeStrict(t, url)
+		beginsAs(t, url, done.Source.URL)
 		if n := len(mediatest.FrameMD5(t, url)); n != len(want) {
 			t.Errorf("%s has %d frames, want %d", url, n, len(want))
 		}
@@ -155,7 +152,7 @@ func TestEveryModeIsRecordedOverAnInterruptionAndAChangeOfWorker(t *testing.T) {
 			recorded := runsOf(t, strings.Replace(*p.Playback.HLSURL, "master.m3u8", "v.m3u8", 1))
 			want := append(slices.Clone(after(t, frames, recorded[0], gop)), frames...)
 			sameFrames(t, "HLS", recorded, want)
-			m.whole(t, p.ID, want, fps)
+			m.whole(t, p.ID, src, want, fps)
 		})
 	}
 }
@@ -201,7 +198,7 @@ func TestAKilledWorkerCostsTheUnstoredTailAlone(t *testing.T) {
 	}
 	want := append(slices.Clone(first[:kept]), frames...)
 	sameFrames(t, "HLS", recorded, want)
-	m.whole(t, p.ID, want, fps)
+	m.whole(t, p.ID, src, want, fps)
 }
 
 // Sessions whose parameters differ are one recording that can be watched; what

@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"os"
 	"os/exec"
@@ -152,13 +153,11 @@ func TestAnInterruptedShowIsRecordedFrameByFrame(t *testing.T) {
 	}
 	sameFrames(t, "the original", mediatest.FrameMD5(t, source.URL), want)
 	mediatest.DecodeStrict(t, source.URL)
-	video, audio := probe(t, source.URL, "v:0", "stream=start_time"), probe(t, source.URL, "a:0", "stream=start_time")
-	if apart := video - audio; apart < -0.1 || apart > 0.1 {
-		t.Errorf("video begins at %v, audio at %v", video, audio)
+	synced(t, src, source.URL, 2)
+	for _, url := range []*string{done.Playback.HLSURL, done.Playback.DASHURL, done.Playback.MP4URL} {
+		beginsAs(t, *url, source.URL)
 	}
-	if got := probe(t, source.URL, "", "format=duration"); got < float64(len(want))/fps-0.04 || got > float64(len(want))/fps+0.2 {
-		t.Errorf("the original has %v s, its frames %v", got, float64(len(want))/fps)
-	}
+	lasts(t, source.URL, float64(len(want))/fps, fps)
 	for _, url := range []*string{done.Playback.HLSURL, done.Playback.DASHURL, done.Playback.MP4URL} {
 		mediatest.DecodeStrict(t, *url)
 		if n := len(mediatest.FrameMD5(t, *url)); n != len(want) {
@@ -191,6 +190,18 @@ func TestAnInterruptedShowIsRecordedFrameByFrame(t *testing.T) {
 	m.call(http.MethodDelete, "/v2/apps/me/video-posts/"+id, nil, nil)
 	m.refused("VIDEO_POST_NOT_FOUND", http.MethodGet, "/v2/apps/me/video-posts/"+id, nil)
 	eventually(t, 10*time.Second, "no object is left", func() error { return empty(m.dir + "/media") })
+}
+
+// lasts checks the length of a file's pictures, to within one of them. Sound may
+// begin a little earlier and end a little later.
+func lasts(t *testing.T, url string, seconds, fps float64) {
+	t.Helper()
+	if got := probe(t, url, "v:0", "stream=duration"); math.Abs(got-seconds) > 1/fps {
+		t.Errorf("the pictures of %s last %v s, want %v", url, got, seconds)
+	}
+	if got := probe(t, url, "", "format=duration"); got < seconds-1/fps || got > seconds+0.15 {
+		t.Errorf("%s lasts %v s, its pictures %v", url, got, seconds)
+	}
 }
 
 // empty says which file lies below a folder of objects.

@@ -18,7 +18,7 @@ func Encode(in string, r ladder.Rendition, sourceFPS float64, gopSeconds int, ou
 	}
 	rate := strconv.FormatInt(r.BitrateBPS, 10)
 	args := []string{
-		"-i", in, "-map", "0:v:0", "-an", "-sn", "-dn",
+		"-copyts", "-i", in, "-map", "0:v:0", "-an", "-sn", "-dn",
 		"-vf", filter, "-fps_mode", "passthrough", "-enc_time_base", "-1",
 		"-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high",
 		"-b:v", rate, "-maxrate", strconv.FormatInt(r.BitrateBPS*3/2, 10), "-bufsize", strconv.FormatInt(r.BitrateBPS*2, 10),
@@ -50,7 +50,7 @@ func LivePeakBPS(r ladder.Rendition) int64 { return r.BitrateBPS * 5 / 4 }
 // EncodeAudio makes the audio rendition.
 func EncodeAudio(in string, bitrateBPS int64, out string) []string {
 	return []string{
-		"-i", in, "-map", "0:a:0", "-vn", "-sn", "-dn", "-c:a", "aac", "-b:a", strconv.FormatInt(bitrateBPS, 10), "-ac", "2",
+		"-copyts", "-i", in, "-map", "0:a:0", "-vn", "-sn", "-dn", "-c:a", "aac", "-b:a", strconv.FormatInt(bitrateBPS, 10), "-ac", "2",
 		"-movflags", "+faststart", "-f", "mp4", out,
 	}
 }
@@ -76,7 +76,10 @@ func Package(files []string, videos, segmentSeconds int, out string) []string {
 		"-init_seg_name", "init-$RepresentationID$.mp4", "-media_seg_name", "$RepresentationID$-$Number%05d$.m4s", out)
 }
 
+// inputs are files whose times belong together: without -copyts each of them
+// would begin at zero.
 func inputs(files []string) (args []string) {
+	args = append(args, "-copyts")
 	for _, f := range files {
 		args = append(args, "-i", f)
 	}

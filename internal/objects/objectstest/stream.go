@@ -26,7 +26,7 @@ func stream(f *fixture) {
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // bytes to compare
 	content := make([]byte, large)
 	for i := range content {
-		content[i] = byte(random.Uint32())
+		content[i] = byte(random.Uint32() & 0xff)
 	}
 	for _, body := range [][]byte{nil, content[:5], content[:8<<20], content} {
 		_, err := o.PutFrom(f.ctx, "posts/p/file.mp4", io.MultiReader(bytes.NewReader(body)), control.PutOptions{ContentType: "video/mp4", CacheControl: "c"})

@@ -8,7 +8,7 @@ import (
 	"net/url"
 	"os"
 
-	"github.com/roomcast/roomcast/internal/apiclient"
+	"github.com/roomcast/roomcast/client"
 	"github.com/roomcast/roomcast/internal/config"
 )
 
@@ -18,20 +18,32 @@ type running struct {
 	HTTP string `name:"http" help:"Its HTTP address (ROOMCAST_HTTP, default 127.0.0.1:8080)." placeholder:"ADDR"`
 }
 
-// connect answers its settings and credentials, and a client without a user.
-func (r running) connect() (config.Up, credentials, *apiclient.Client, error) {
+// connect answers its settings and credentials.
+func (r running) connect() (config.Up, credentials, error) {
 	settings, err := config.LoadUp(config.Up{Data: r.Data, HTTP: r.HTTP}, config.OSEnv)
 	if err != nil {
-		return settings, credentials{}, nil, fmt.Errorf("wrong settings:\n%w", err)
+		return settings, credentials{}, fmt.Errorf("wrong settings:\n%w", err)
 	}
 	creds, err := readCredentials(settings.Data)
 	if err != nil {
-		return settings, creds, nil, fmt.Errorf("%w: is 'roomcast up' running with --data %s?", err, settings.Data)
+		return settings, creds, fmt.Errorf("%w: is 'roomcast up' running with --data %s?", err, settings.Data)
 	}
 	if settings.OperatorToken != "" {
 		creds.OperatorToken = settings.OperatorToken
 	}
-	return settings, creds, &apiclient.Client{Base: "http://" + settings.Local()}, nil
+	return settings, creds, nil
+}
+
+// cliTries: somebody waits at a prompt.
+const cliTries = 2
+
+// operator is a client of the admin API.
+func (r running) operator() (*client.Client, error) {
+	settings, creds, err := r.connect()
+	if err != nil {
+		return nil, err
+	}
+	return client.New(client.Options{URL: "http://" + settings.Local(), Auth: client.BearerToken(creds.OperatorToken), Tries: cliTries})
 }
 
 type adminCmd struct {
@@ -77,11 +89,10 @@ func (c *rotateAPIKeyCmd) Run() error {
 
 // admin asks for a new key of app; "" = of the app that the answer names.
 func (r running) admin(asJSON bool, app, path string, in any) error {
-	_, creds, client, err := r.connect()
+	api, err := r.operator()
 	if err != nil {
 		return err
 	}
-	client.Token = creds.OperatorToken
 	var answer struct {
 		App struct {
 			ID string `json:"id"`
@@ -89,7 +100,7 @@ func (r running) admin(asJSON bool, app, path string, in any) error {
 		APIKey    string `json:"apiKey"`
 		APISecret string `json:"apiSecret"`
 	}
-	if err := client.Do(context.Background(), http.MethodPost, path, in, &answer); err != nil {
+	if err := api.Do(context.Background(), http.MethodPost, path, in, &answer); err != nil {
 		return err
 	}
 	out := newKey{AppID: app, APIKey: answer.APIKey, APISecret: answer.APISecret}

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/roomcast/roomcast/internal/apiclient"
+	"github.com/roomcast/roomcast/client"
 )
 
 // listing is what every list of the admin API is asked with.
@@ -81,12 +81,11 @@ func (c *eventsCmd) Run() error {
 // print reads a list page by page and prints it: as a table of these fields,
 // or whole as JSON.
 func (l listing) print(path string, query url.Values, columns ...string) error {
-	_, creds, client, err := l.connect()
+	api, err := l.operator()
 	if err != nil {
 		return err
 	}
-	client.Token = creds.OperatorToken
-	items, err := readAll(client, path, query, l.Limit)
+	items, err := readAll(api, path, query, l.Limit)
 	if err != nil {
 		return err
 	}
@@ -98,7 +97,7 @@ func (l listing) print(path string, query url.Values, columns ...string) error {
 	return table(os.Stdout, items, columns)
 }
 
-func readAll(client *apiclient.Client, path string, query url.Values, limit int) ([]map[string]any, error) {
+func readAll(api *client.Client, path string, query url.Values, limit int) ([]map[string]any, error) {
 	q := url.Values{}
 	for name, values := range query {
 		if values[0] != "" {
@@ -115,7 +114,7 @@ func readAll(client *apiclient.Client, path string, query url.Values, limit int)
 			NextCursor string
 			NextAfter  string
 		}
-		if err := client.Do(context.Background(), http.MethodGet, path+"?"+q.Encode(), nil, &page); err != nil {
+		if err := api.Do(context.Background(), http.MethodGet, path+"?"+q.Encode(), nil, &page); err != nil {
 			return nil, err
 		}
 		items = append(items, page.Items...)

@@ -11,8 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/roomcast/roomcast/client"
 	"github.com/roomcast/roomcast/cmd/roomcast/sample"
-	"github.com/roomcast/roomcast/internal/apiclient"
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/rtmpout"
 )
@@ -30,14 +30,17 @@ type demoCmd struct {
 
 // Run publishes until SIGINT or SIGTERM, then ends the show.
 func (c *demoCmd) Run() error {
-	settings, creds, client, err := c.connect()
+	settings, creds, err := c.connect()
 	if err != nil {
 		return err
 	}
-	client.User, client.Secret = creds.APIKey, creds.APISecret
+	api, err := client.New(client.Options{URL: "http://" + settings.Local(), Auth: client.BasicAuth(creds.APIKey, creds.APISecret), Tries: cliTries})
+	if err != nil {
+		return err
+	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	d := demo{api: client}
+	d := demo{api: api}
 	if err := d.prepare(ctx); err != nil {
 		return fmt.Errorf("%w: is 'roomcast up' running at %s?", err, settings.Local())
 	}
@@ -49,7 +52,7 @@ func (c *demoCmd) Run() error {
 		return errors.Join(live, <-published)
 	}
 	if live == nil {
-		fmt.Printf("\n  LIVE: %s/watch/%s\n\nCtrl-C ends the show.\n", client.Base, d.room.ID)
+		fmt.Printf("\n  LIVE: %s/watch/%s\n\nCtrl-C ends the show.\n", api.URL, d.room.ID)
 	}
 	err = <-published
 	if !errors.Is(err, context.Canceled) {
@@ -60,7 +63,7 @@ func (c *demoCmd) Run() error {
 
 // demo is one show of the built-in sample.
 type demo struct {
-	api  *apiclient.Client
+	api  *client.Client
 	key  demoKey
 	room struct {
 		ID string `json:"id"`

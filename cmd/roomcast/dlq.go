@@ -10,7 +10,7 @@ import (
 	"os"
 	"text/tabwriter"
 
-	"github.com/roomcast/roomcast/internal/apiclient"
+	"github.com/roomcast/roomcast/client"
 )
 
 type dlqCmd struct {
@@ -20,7 +20,7 @@ type dlqCmd struct {
 }
 
 // deadLetters is a client of /v2/admin/dead-letters.
-type deadLetters struct{ *apiclient.Client }
+type deadLetters struct{ *client.Client }
 
 const deadLettersPath = "/v2/admin/dead-letters"
 
@@ -33,12 +33,8 @@ type deadLetter struct {
 }
 
 func (r running) deadLetters() (deadLetters, error) {
-	_, creds, client, err := r.connect()
-	if err != nil {
-		return deadLetters{}, err
-	}
-	client.Token = creds.OperatorToken
-	return deadLetters{client}, nil
+	api, err := r.operator()
+	return deadLetters{api}, err
 }
 
 func (d deadLetters) list(limit int) (raw json.RawMessage, list []deadLetter, err error) {
@@ -77,7 +73,7 @@ func (d deadLetters) each(ids []string, all bool, done string, do func(id string
 			seen[id] = true
 			said := done
 			err := do(id)
-			var p *apiclient.Problem
+			var p *client.Error
 			if errors.As(err, &p) && p.Status == http.StatusNotFound {
 				said, err = "is not there", nil
 			}

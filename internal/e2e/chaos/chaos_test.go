@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"github.com/roomcast/roomcast/internal/apiclient"
+	"github.com/roomcast/roomcast/client"
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/manifest"
@@ -203,8 +203,8 @@ func (w *world) replay(ctx context.Context) {
 	for _, l := range dead.Items {
 		for _, want := range []int{0, http.StatusNotFound} {
 			err := operator.Do(ctx, http.MethodPost, "/v2/admin/dead-letters/"+l.ID+"/replay", nil, nil)
-			var p *apiclient.Problem
-			if errors.As(err, &p) && p.Status != want || err == nil && want != 0 || err != nil && p == nil {
+			var p *client.Error
+			if errors.As(err, &p) && int(p.Status) != want || err == nil && want != 0 || err != nil && p == nil {
 				w.t.Errorf("replay %s: %v, want %d", l.ID, err, want)
 			}
 		}

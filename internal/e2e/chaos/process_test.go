@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/roomcast/roomcast/internal/apiclient"
+	"github.com/roomcast/roomcast/client"
 	"github.com/roomcast/roomcast/internal/e2e/freeport"
 )
 
@@ -158,14 +158,20 @@ func (p *process) crashed() error {
 }
 
 // api is a client with the first app's credentials, which the first start writes.
-func (p *process) api() (*apiclient.Client, error) {
+func (p *process) api() (*client.Client, error) {
 	c, err := p.secrets()
-	return &apiclient.Client{Base: "http://" + p.http, User: c.APIKey, Secret: c.APISecret, HTTP: &http.Client{Timeout: callFor}}, err
+	if err != nil {
+		return nil, err
+	}
+	return client.New(client.Options{URL: "http://" + p.http, Auth: client.BasicAuth(c.APIKey, c.APISecret), HTTP: &http.Client{Timeout: callFor}, Tries: 1})
 }
 
-func (p *process) operator() (*apiclient.Client, error) {
+func (p *process) operator() (*client.Client, error) {
 	c, err := p.secrets()
-	return &apiclient.Client{Base: "http://" + p.http, Token: c.OperatorToken}, err
+	if err != nil {
+		return nil, err
+	}
+	return client.New(client.Options{URL: "http://" + p.http, Auth: client.BearerToken(c.OperatorToken), Tries: 1})
 }
 
 type secrets struct{ OperatorToken, APIKey, APISecret string }

@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"github.com/roomcast/roomcast/internal/apiclient"
+	"github.com/roomcast/roomcast/client"
 	"github.com/roomcast/roomcast/internal/localstacktest"
 	"github.com/roomcast/roomcast/internal/mediatest"
 	"github.com/roomcast/roomcast/internal/rtmpout"
@@ -55,8 +55,8 @@ type world struct {
 	publishers []*publisher
 	tags       []rtmpout.Tag
 	tap        *tap
-	api        *apiclient.Client // without an address
-	store      *dynamo.Store     // past the proxies
+	api        *client.Client // without an address
+	store      *dynamo.Store  // past the proxies
 	table      string
 	dynamodb   *dynamodb.Client
 	sqs        *sqs.Client
@@ -148,11 +148,11 @@ func (w *world) call(ctx context.Context, rng *rand.Rand, method, path string, i
 		}
 	}
 	c := *w.api
-	c.Base = "http://" + s.http
+	c.URL = "http://" + s.http
 	ctx, cancel := context.WithTimeout(ctx, callFor)
 	defer cancel()
 	err := c.Do(ctx, method, path, in, out)
-	var p *apiclient.Problem
+	var p *client.Error
 	if errors.As(err, &p) && p.Status == 500 {
 		w.tell("%s answers %v to %s %s", s.name, err, method, path)
 	}

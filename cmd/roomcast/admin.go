@@ -49,6 +49,7 @@ func (r running) operator() (*client.Client, error) {
 type adminCmd struct {
 	CreateApp    createAppCmd    `cmd:"" help:"Make an app with its first API key. The secret is shown once."`
 	RotateAPIKey rotateAPIKeyCmd `cmd:"" name:"rotate-api-key" help:"Make a further API key of an app. The secret is shown once."`
+	RotateToken  rotateTokenCmd  `cmd:"" name:"rotate-token-key" help:"Replace the key of member tokens. Nobody is logged out."`
 	Apps         appsCmd         `cmd:"" help:"List the apps."`
 	Keys         keysCmd         `cmd:"" help:"List stream keys, without their strings."`
 	Rooms        roomsCmd        `cmd:"" help:"List video rooms."`

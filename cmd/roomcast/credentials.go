@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,12 +13,7 @@ import (
 	"github.com/roomcast/roomcast/internal/control"
 )
 
-const (
-	credentialsFile = "credentials.json"
-	tokenKeyFile    = "token.key"
-	previousKeyFile = "token.key.previous"
-	tokenKeyBytes   = 32
-)
+const credentialsFile = "credentials.json"
 
 // credentials is DIR/credentials.json, written by the first start.
 type credentials struct {
@@ -28,9 +22,7 @@ type credentials struct {
 	APIKey        string `json:"apiKey"`
 	APISecret     string `json:"apiSecret"`
 
-	// tokenKeys are those of member tokens: DIR/token.key signs, and
-	// DIR/token.key.previous, where there is one, verifies as well.
-	tokenKeys [][]byte
+	tokenKeys *tokenKeys
 }
 
 // loadCredentials reads them, or makes them with a first app at the first
@@ -47,22 +39,8 @@ func loadCredentials(ctx context.Context, settings config.Up, s *control.Service
 	if settings.OperatorToken != "" {
 		c.OperatorToken = settings.OperatorToken
 	}
-	if len(settings.TokenKeys) > 0 {
-		c.tokenKeys = settings.TokenKeys
-		return c, nil
-	}
-	key, err := loadTokenKey(filepath.Join(dir, tokenKeyFile))
-	if err != nil {
-		return c, err
-	}
-	c.tokenKeys = [][]byte{key}
-	switch previous, err := os.ReadFile(filepath.Join(dir, previousKeyFile)); {
-	case err == nil:
-		c.tokenKeys = append(c.tokenKeys, previous)
-	case !errors.Is(err, fs.ErrNotExist):
-		return c, fmt.Errorf("load the previous key of member tokens: %w", err)
-	}
-	return c, nil
+	c.tokenKeys, err = loadTokenKeys(dir, settings.TokenKeys)
+	return c, err
 }
 
 func readCredentials(dir string) (credentials, error) {
@@ -102,19 +80,6 @@ func newCredentials(ctx context.Context, dir string, s *control.Service, secrets
 		return c, fmt.Errorf("encode credentials: %w", err)
 	}
 	return c, writeSecret(filepath.Join(dir, credentialsFile), append(b, '\n'))
-}
-
-func loadTokenKey(path string) ([]byte, error) {
-	key, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		key = make([]byte, tokenKeyBytes)
-		_, _ = rand.Read(key) // never fails (crypto/rand)
-		err = writeSecret(path, key)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("load the key of member tokens: %w", err)
-	}
-	return key, nil
 }
 
 // writeSecret writes a file that only its owner may read, whole or not at all.

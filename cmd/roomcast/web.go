@@ -19,7 +19,7 @@ import (
 // handler is everything that is served on the HTTP address.
 func (m *machine) handler(source *ids.Source, media http.Handler) (http.Handler, error) {
 	api, err := httpapi.New(httpapi.Options{
-		Service: m.service, TokenKeys: m.creds.tokenKeys, OperatorToken: m.creds.OperatorToken, Now: time.Now, Rates: m.rates(),
+		Service: m.service, TokenKeys: m.creds.tokenKeys.get, OperatorToken: m.creds.OperatorToken, Now: time.Now, Rates: m.rates(),
 		IDs: func() string { return source.New("req") }, Log: m.log,
 	})
 	if err != nil {

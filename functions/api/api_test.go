@@ -113,8 +113,9 @@ func TestTheBuiltBootstrapServesTheAPI(t *testing.T) {
 	p.Frugal(request(t, "GET", "/v2/apps/me", "", ""), requests)
 }
 
-func TestTheHandlerServesTheAPIInProcess(t *testing.T) {
-	env := environment(t)
+// inProcess is the handler as one of several functions has it.
+func inProcess(t *testing.T, env map[string]string) invoker {
+	t.Helper()
 	cfg := aws.Config{
 		Region: env["AWS_REGION"], BaseEndpoint: aws.String(env["AWS_ENDPOINT_URL"]),
 		Credentials: credentials.NewStaticCredentialsProvider(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], ""),
@@ -129,21 +130,25 @@ func TestTheHandlerServesTheAPIInProcess(t *testing.T) {
 	}
 	source := ids.New(time.Now)
 	h, err := newHandler(settings, control.New(control.Options{
-		Store: store, IDs: source, Now: time.Now, URLs: control.URLs{HTTP: settings.PublicURL, RTMP: settings.RTMPURL},
+		Store: store, Idempotency: store, IDs: source, Now: time.Now, URLs: control.URLs{HTTP: settings.PublicURL, RTMP: settings.RTMPURL},
 	}), store, source, time.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	invoker(func(event []byte) (r events.APIGatewayV2HTTPResponse) {
+	return func(event []byte) (r events.APIGatewayV2HTTPResponse) {
 		b, err := lambda.NewHandler(h).Invoke(t.Context(), event)
 		if err == nil {
 			err = json.Unmarshal(b, &r)
 		}
 		if err != nil {
-			t.Fatal(err)
+			t.Error(err)
 		}
 		return r
-	}).serves(t)
+	}
+}
+
+func TestTheHandlerServesTheAPIInProcess(t *testing.T) {
+	inProcess(t, environment(t)).serves(t)
 }
 
 func TestWrongSettingsAreNamedAndNothingStarts(t *testing.T) {

@@ -19,7 +19,7 @@ type handler func(ctx context.Context, r events.APIGatewayV2HTTPRequest) (events
 
 func newHandler(c config.API, service *control.Service, counts httpapi.SharedCounts, ids control.IDs, now func() time.Time, log *slog.Logger) (handler, error) {
 	api, err := httpapi.New(httpapi.Options{
-		Service: service, TokenKeys: c.TokenKeys, OperatorToken: c.OperatorToken, Now: now,
+		Service: service, TokenKeys: func() [][]byte { return c.TokenKeys }, OperatorToken: c.OperatorToken, Now: now,
 		Rates: httpapi.Rates{PerApp: c.Rates.PerApp, PerAddress: c.Rates.PerAddress, Shared: counts},
 		IDs:   func() string { return ids.New("req") }, Log: log,
 	})

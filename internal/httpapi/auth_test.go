@@ -62,7 +62,7 @@ func TestTwoCredentialsAreNone(t *testing.T) {
 
 func TestWithoutAnOperatorTokenNobodyIsTheOperator(t *testing.T) {
 	w := newWorld(t)
-	h, err := New(Options{Service: w.service, TokenKeys: [][]byte{make([]byte, 32)}, Now: w.clock, IDs: func() string { return "r" }, Log: slog.New(slog.DiscardHandler)})
+	h, err := New(Options{Service: w.service, TokenKeys: func() [][]byte { return [][]byte{make([]byte, 32)} }, Now: w.clock, IDs: func() string { return "r" }, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestWithoutAnOperatorTokenNobodyIsTheOperator(t *testing.T) {
 func TestAShortTokenKeyIsRefused(t *testing.T) {
 	w := newWorld(t)
 	for _, keys := range [][][]byte{nil, {make([]byte, 31)}, {make([]byte, 32), make([]byte, 31)}} {
-		o := Options{Service: w.service, TokenKeys: keys, Now: w.clock, IDs: func() string { return "r" }}
+		o := Options{Service: w.service, TokenKeys: func() [][]byte { return keys }, Now: w.clock, IDs: func() string { return "r" }}
 		if _, err := New(o); err == nil {
 			t.Errorf("keys %v were enough", keys)
 		}
@@ -141,11 +141,7 @@ func TestForgedTokensAreRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		j := jwt.NewWithClaims(method, claims)
-		tokens, err := newTokens([][]byte{key}, w.clock)
-		if err != nil {
-			t.Fatal(err)
-		}
-		j.Header["kid"] = tokens.kid
+		j.Header["kid"] = kidOf(key)
 		change(j, claims)
 		text, err := j.SignedString(with)
 		if err != nil {

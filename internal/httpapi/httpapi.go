@@ -17,12 +17,12 @@ import (
 // Options are what the API needs; all but OperatorToken and Log are required.
 type Options struct {
 	Service Service
-	// TokenKeys are those of member tokens (HS256), each at least 32 random
+	// TokenKeys answers those of member tokens (HS256), each at least 32 random
 	// bytes that stay the same over restarts: the first signs, all verify. So a
 	// key is replaced without logging anybody out: the new one is first added
-	// everywhere, then put first, and the old one dropped after 24 hours. New
-	// copies them.
-	TokenKeys [][]byte
+	// everywhere, then put first, and the old one dropped after 24 hours. It is
+	// asked at every request, and safe for concurrent use.
+	TokenKeys func() [][]byte
 	// OperatorToken opens /v2/admin; "" = nobody may.
 	OperatorToken string
 	// Rates bound the requests of apps and addresses.
@@ -52,8 +52,8 @@ var strictCasing sync.Once
 // is a 404 problem. Safe for concurrent use. An error names a missing or
 // unusable option.
 func New(o Options) (http.Handler, error) {
-	if o.Service == nil || o.Now == nil || o.IDs == nil {
-		return nil, errors.New("http api: Service, Now and IDs are required")
+	if o.Service == nil || o.TokenKeys == nil || o.Now == nil || o.IDs == nil {
+		return nil, errors.New("http api: Service, TokenKeys, Now and IDs are required")
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

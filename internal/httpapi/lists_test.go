@@ -95,3 +95,20 @@ func TestAListThatIsReadWhileRoomsAreCreatedNeitherSkipsNorRepeats(t *testing.T)
 	}
 	t.Logf("%d rounds", rounds)
 }
+
+// An empty number is no number, and what stands twice has no meaning.
+func TestQueriesAreTakenExactly(t *testing.T) {
+	w := newWorld(t)
+	auth := w.acme.basic()
+	for query, field := range map[string]string{
+		"video-rooms?limit=": "limit", "video-rooms?order=": "order", "video-rooms?videoRoomState=": "videoRoomState", "events?wait=": "wait",
+		"video-rooms?limit=1&limit=2": "limit", "stream-keys?state=": "state", "video-rooms?nope=1": "nope", "video-rooms?limit=1e1": "limit", "video-rooms?Limit=1": "Limit",
+	} {
+		if a := w.want(w.send("GET", "/v2/apps/me/"+query, auth, ""), 422, "INVALID_FIELD"); !strings.Contains(a.raw, `"field":"`+field+`"`) {
+			t.Errorf("%s: %s", query, a.raw)
+		}
+	}
+	for _, query := range []string{"video-rooms?cursor=", "events?after=", "video-rooms?appUserId="} { // a loop's first round
+		w.ok(w.send("GET", "/v2/apps/me/"+query, auth, ""))
+	}
+}

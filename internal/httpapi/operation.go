@@ -54,7 +54,7 @@ func register[I, O any](a *api, e endpoint, h call[I, O], again ...replay[I, O])
 		Summary: e.summary, Description: e.description, DefaultStatus: e.status,
 		Security:        []map[string][]string{{string(e.side): {}}},
 		Responses:       e.problems(a.huma.OpenAPI().Components.Schemas),
-		Middlewares:     huma.Middlewares{a.authenticate(e.side), strictBody},
+		Middlewares:     huma.Middlewares{a.authenticate(e.side), strictQuery, strictBody},
 		BodyReadTimeout: -1, // strictBody has read it
 		MaxBodyBytes:    maxBody + 1,
 

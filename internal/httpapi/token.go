@@ -23,8 +23,7 @@ const (
 
 // tokens issues and verifies member tokens. Safe for concurrent use.
 type tokens struct {
-	keys   map[string][]byte // by kid
-	kid    string            // of the key that signs
+	keys   func() [][]byte // the first signs
 	now    func() time.Time
 	parser *jwt.Parser
 }
@@ -34,19 +33,18 @@ type claims struct {
 	jwt.RegisteredClaims
 }
 
-func newTokens(keys [][]byte, now func() time.Time) (*tokens, error) {
-	if len(keys) == 0 {
+func newTokens(keys func() [][]byte, now func() time.Time) (*tokens, error) {
+	first := keys()
+	if len(first) == 0 {
 		return nil, errors.New("no key of member tokens")
 	}
-	known := map[string][]byte{}
-	for _, key := range keys {
+	for _, key := range first {
 		if len(key) < minTokenKey {
 			return nil, fmt.Errorf("token key has %d bytes; at least %d are needed", len(key), minTokenKey)
 		}
-		known[kidOf(key)] = append([]byte(nil), key...)
 	}
 	return &tokens{
-		keys: known, kid: kidOf(keys[0]), now: now,
+		keys: keys, now: now,
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 			jwt.WithIssuer(tokenIssuer), jwt.WithAudience(tokenAudience),
@@ -74,8 +72,9 @@ func (t *tokens) issue(app broadcast.AppID, member broadcast.MemberID) (token st
 			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(expires),
 		},
 	})
-	j.Header["kid"] = t.kid
-	token, err = j.SignedString(t.keys[t.kid])
+	key := t.keys()[0]
+	j.Header["kid"] = kidOf(key)
+	token, err = j.SignedString(key)
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("sign member token: %w", err)
 	}
@@ -90,11 +89,12 @@ func (t *tokens) verify(token string) (broadcast.AppID, broadcast.MemberID, erro
 	var c claims
 	_, err := t.parser.ParseWithClaims(token, &c, func(j *jwt.Token) (any, error) {
 		kid, _ := j.Header["kid"].(string)
-		key, ok := t.keys[kid]
-		if !ok {
-			return nil, errors.New("unknown key id")
+		for _, key := range t.keys() {
+			if kidOf(key) == kid {
+				return key, nil
+			}
 		}
-		return key, nil
+		return nil, errors.New("unknown key id")
 	})
 	if err != nil {
 		return "", "", fmt.Errorf("verify member token: %w", err)

@@ -129,7 +129,7 @@ func (w *world) serveWith(s Service, tokenKeys [][]byte) {
 	w.t.Helper()
 	source := ids.New(w.clock)
 	h, err := New(Options{
-		Service: s, TokenKeys: tokenKeys, OperatorToken: operatorToken, Rates: w.rates,
+		Service: s, TokenKeys: func() [][]byte { return tokenKeys }, OperatorToken: operatorToken, Rates: w.rates,
 		Now: w.clock, IDs: func() string { return source.New("req") }, Log: slog.New(slog.NewJSONHandler(w.log, nil)),
 	})
 	if err != nil {

@@ -3,6 +3,12 @@
 'use strict';
 
 const METHODS = ['get', 'post', 'patch', 'delete'];
+const LIMITS = {
+  minimum: 'at least', maximum: 'at most', multipleOf: 'a multiple of', minLength: 'characters: at least', maxLength: 'characters: at most',
+  minItems: 'entries: at least', maxItems: 'entries: at most', pattern: 'matches',
+};
+
+const ANSWERS = { 200: 'OK', 201: 'Created', 202: 'Accepted', 204: 'Done; the answer has no body' };
 
 function el(tag, props, ...children) {
   const e = Object.assign(document.createElement(tag), props || {});
@@ -29,8 +35,9 @@ function typeName(doc, schema) {
 function limits(s) {
   const parts = [];
   if (s.enum) parts.push('one of ' + s.enum.join(', '));
-  for (const k of ['minimum', 'maximum', 'minLength', 'maxLength']) {
-    if (s[k] !== undefined) parts.push(k + ' ' + s[k]);
+  if (s.items && s.items.enum) parts.push('each one of ' + s.items.enum.join(', '));
+  for (const [k, words] of Object.entries(LIMITS)) {
+    if (s[k] !== undefined) parts.push(words + ' ' + s[k]);
   }
   if (s.default !== undefined) parts.push('default ' + JSON.stringify(s.default));
   return parts.join('; ');
@@ -148,10 +155,10 @@ function operation(doc, path, method, op) {
     }
     const rows = el('tbody');
     for (const [status, r] of Object.entries(op.responses)) {
-      const links = Object.keys(Object.values(r.content || {})[0]?.examples || {})
+      const links = status < '400' ? [] : Object.keys(Object.values(r.content || {})[0]?.examples || {})
         .map((code) => el('div', {}, el('a', { href: '#' + code, textContent: code })));
       rows.append(el('tr', {}, el('td', { textContent: status }),
-        links.length ? el('td', {}, ...links) : el('td', { textContent: r.description })));
+        links.length ? el('td', {}, ...links) : el('td', { textContent: ANSWERS[status] || r.description })));
     }
     box.append(el('h4', { textContent: 'Answers' }), el('table', {}, rows));
     const ok = Object.entries(op.responses).find(([status]) => status < '300');
@@ -164,7 +171,8 @@ function operation(doc, path, method, op) {
 }
 
 function errorsTable(doc) {
-  const rows = Object.entries(doc.components.examples).map(([code, e]) => el('tr', { id: code },
+  const problems = Object.entries(doc.components.examples).filter(([code, e]) => e.value.errorCode === code);
+  const rows = problems.map(([code, e]) => el('tr', { id: code },
     el('td', {}, el('code', { textContent: code })), el('td', { textContent: String(e.value.status) }), el('td', { textContent: e.summary })));
   return el('table', {}, el('tbody', {}, ...rows));
 }

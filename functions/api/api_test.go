@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/control"
@@ -113,11 +114,11 @@ func TestTheBuiltBootstrapServesTheAPI(t *testing.T) {
 	p.Frugal(request(t, "GET", "/v2/apps/me", "", ""), requests)
 }
 
-// inProcess is the handler as one of several functions has it.
-func inProcess(t *testing.T, env map[string]string) invoker {
+// assembled is the handler on what the environment names.
+func assembled(t *testing.T, env map[string]string, now func() time.Time, options ...func(*middleware.Stack) error) (handler, *control.Service, *dynamo.Store) {
 	t.Helper()
 	cfg := aws.Config{
-		Region: env["AWS_REGION"], BaseEndpoint: aws.String(env["AWS_ENDPOINT_URL"]),
+		Region: env["AWS_REGION"], BaseEndpoint: aws.String(env["AWS_ENDPOINT_URL"]), APIOptions: options,
 		Credentials: credentials.NewStaticCredentialsProvider(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], ""),
 	}
 	store, err := dynamo.New(dynamo.Options{AWS: cfg, Table: env["ROOMCAST_TABLE"], Now: time.Now})
@@ -129,12 +130,25 @@ func inProcess(t *testing.T, env map[string]string) invoker {
 		t.Fatal(err)
 	}
 	source := ids.New(time.Now)
-	h, err := newHandler(settings, control.New(control.Options{
-		Store: store, Idempotency: store, IDs: source, Now: time.Now, URLs: control.URLs{HTTP: settings.PublicURL, RTMP: settings.RTMPURL},
-	}), store, source, time.Now, slog.New(slog.DiscardHandler))
+	service := control.New(control.Options{
+		Store: store, Idempotency: store, Feed: store, Webhooks: store, IDs: source, Now: now,
+		URLs: control.URLs{HTTP: settings.PublicURL, RTMP: settings.RTMPURL},
+	})
+	h, err := newHandler(settings, service, store, source, time.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return h, service, store
+}
+
+// inProcess is the handler as one of several functions has it.
+func inProcess(t *testing.T, env map[string]string) invoker {
+	t.Helper()
+	h, _, _ := assembled(t, env, time.Now)
+	return h.invoker(t)
+}
+
+func (h handler) invoker(t *testing.T) invoker {
 	return func(event []byte) (r events.APIGatewayV2HTTPResponse) {
 		b, err := lambda.NewHandler(h).Invoke(t.Context(), event)
 		if err == nil {

@@ -33,7 +33,7 @@ func (s *Service) APIKeys(ctx context.Context, c Caller, p Page) (List[APIKey], 
 }
 
 // RevokeAPIKey ends a key of the caller's app: the next call with it is
-// refused. One that is revoked stays so.
+// refused, on other instances within 4 s. One that is revoked stays so.
 func (s *Service) RevokeAPIKey(ctx context.Context, c Caller, id string) error {
 	return s.retry(ctx, func() error {
 		key, err := s.Store.APIKey(ctx, id)
@@ -51,6 +51,7 @@ func (s *Service) RevokeAPIKey(ctx context.Context, c Caller, id string) error {
 		if err := s.Store.Commit(ctx, Changes{ID: s.IDs.New("tx"), APIKeys: []APIKey{key}}); err != nil {
 			return err
 		}
+		s.known.forget(id)
 		s.Log.InfoContext(ctx, "api key revoked", "app", c.AppID, "key", id, "by", c.Actor.Kind, "by_id", c.Actor.ID)
 		return nil
 	})

@@ -15,7 +15,7 @@ var errCredentials = &broadcast.Refusal{Code: broadcast.CodeInvalidCredentials, 
 // wrong secret are one answer, INVALID_CREDENTIALS, and take the same time.
 func (s *Service) AuthenticateApp(ctx context.Context, apiKey, secret string) (Caller, error) {
 	got := HashSecret(secret)
-	key, err := s.Store.APIKey(ctx, apiKey)
+	key, err := s.apiKey(ctx, apiKey)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return Caller{}, err
 	}
@@ -38,7 +38,14 @@ func (s *Service) noteUse(ctx context.Context, key APIKey) {
 		return
 	}
 	key.LastUsedAt = &now
-	if err := s.Store.Commit(ctx, Changes{ID: s.IDs.New("tx"), APIKeys: []APIKey{key}}); err != nil && !errors.Is(err, ErrConflict) {
+	err := s.Store.Commit(ctx, Changes{ID: s.IDs.New("tx"), APIKeys: []APIKey{key}})
+	switch {
+	case err == nil:
+		key.Version++
+		s.known.note(key, now)
+	case errors.Is(err, ErrConflict):
+		s.known.forget(key.ID)
+	default:
 		s.Log.WarnContext(ctx, "use of an api key not noted", "key", key.ID, "err", err)
 	}
 }
@@ -53,5 +60,5 @@ func (s *Service) CallerOfMember(ctx context.Context, app broadcast.AppID, id br
 	if err != nil {
 		return Caller{}, err
 	}
-	return Caller{AppID: app, MemberID: id, Actor: Actor{Kind: "member", ID: string(id)}}, nil
+	return Caller{AppID: app, MemberID: id, KeyID: m.KeyID, Actor: Actor{Kind: "member", ID: string(id)}}, nil
 }

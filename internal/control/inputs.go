@@ -12,7 +12,9 @@ import (
 type Caller struct {
 	AppID    broadcast.AppID
 	MemberID broadcast.MemberID
-	Actor    Actor
+	// KeyID is the calling member's; "" = it is read when it is needed.
+	KeyID broadcast.KeyID
+	Actor Actor
 }
 
 // Field is one field of a merge patch (RFC 7396): not Set = leave it; Set with

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
@@ -17,11 +16,15 @@ func (s *Service) loadKey(ctx context.Context, id broadcast.KeyID) (broadcast.St
 	if err != nil {
 		return broadcast.State{}, notFound(err, broadcast.CodeKeyNotFound, "stream key")
 	}
-	st := broadcast.State{Key: key, Lease: lease}
-	if key.RoomID == "" {
+	return s.withRoom(ctx, broadcast.State{Key: key, Lease: lease})
+}
+
+// withRoom reads the room that the key carries.
+func (s *Service) withRoom(ctx context.Context, st broadcast.State) (broadcast.State, error) {
+	if st.Key.RoomID == "" {
 		return st, nil
 	}
-	room, err := s.Store.Room(ctx, key.RoomID)
+	room, err := s.Store.Room(ctx, st.Key.RoomID)
 	if err != nil {
 		return st, err // a carried room is never deleted: an outage
 	}
@@ -29,113 +32,102 @@ func (s *Service) loadKey(ctx context.Context, id broadcast.KeyID) (broadcast.St
 	return st, nil
 }
 
-// ownKey is loadKey behind the caller's rights: what is not theirs is not
+// ownKey reads a key behind the caller's rights: what is not theirs is not
 // there. id "" is the calling member's own key.
-func (s *Service) ownKey(ctx context.Context, c Caller, id broadcast.KeyID) (broadcast.State, error) {
+func (s *Service) ownKey(ctx context.Context, c Caller, id broadcast.KeyID) (KeyRecord, error) {
+	if id == "" {
+		id = c.KeyID
+	}
 	if id == "" {
 		m, err := s.Self(ctx, c)
 		if err != nil {
-			return broadcast.State{}, err
+			return KeyRecord{}, err
 		}
 		id = m.KeyID
 	}
-	st, err := s.loadKey(ctx, id)
-	if err == nil && (st.Key.AppID != c.AppID || c.MemberID != "" && st.Key.MemberID != c.MemberID) {
-		err = refuse(broadcast.CodeKeyNotFound, "there is no such stream key")
+	r, err := s.Store.KeyRecord(ctx, id)
+	if err == nil && (r.Key.AppID != c.AppID || c.MemberID != "" && r.Key.MemberID != c.MemberID) {
+		err = ErrNotFound
 	}
-	return st, err
+	return r, notFound(err, broadcast.CodeKeyNotFound, "stream key")
 }
 
 // Key answers a stream key with its secret; id "" is the calling member's own.
 func (s *Service) Key(ctx context.Context, c Caller, id broadcast.KeyID) (KeyView, error) {
-	st, err := s.ownKey(ctx, c, id)
+	r, err := s.ownKey(ctx, c, id)
 	if err != nil {
 		return KeyView{}, err
 	}
-	return s.keyView(ctx, st.Key, st.Lease)
+	return s.keyView(r), nil
 }
 
 // KeyOfMember answers the stream key of a member of the caller's app.
 func (s *Service) KeyOfMember(ctx context.Context, c Caller, appUserID string) (KeyView, error) {
-	m, err := s.Member(ctx, c, appUserID)
+	r, err := s.Store.KeyOfUser(ctx, c.AppID, appUserID)
 	if err != nil {
-		return KeyView{}, err
+		return KeyView{}, notFound(err, broadcast.CodeMemberNotFound, "member")
 	}
-	return s.Key(ctx, c, m.KeyID)
+	return s.keyView(r), nil
 }
 
 // Keys lists the stream keys of the caller's app; state "" = all.
 func (s *Service) Keys(ctx context.Context, c Caller, state broadcast.KeyState, p Page) (List[KeyView], error) {
-	return s.keyViews(ctx, KeyFilter{AppID: c.AppID, State: state}, p)
-}
-
-// AllKeys lists the stream keys of every app, without their secrets, for operators.
-func (s *Service) AllKeys(ctx context.Context, state broadcast.KeyState, p Page) (List[broadcast.StreamKey], error) {
-	return s.Store.Keys(ctx, KeyFilter{State: state}, p)
-}
-
-func (s *Service) keyViews(ctx context.Context, f KeyFilter, p Page) (List[KeyView], error) {
-	keys, err := s.Store.Keys(ctx, f, p)
+	keys, err := s.Store.Keys(ctx, KeyFilter{AppID: c.AppID, State: state}, p)
 	list := List[KeyView]{Next: keys.Next}
-	for _, k := range keys.Items {
-		_, lease, err := s.Store.Key(ctx, k.ID)
-		if errors.Is(err, ErrNotFound) {
-			continue // deleted meanwhile
-		}
-		if err != nil {
-			return list, err
-		}
-		view, err := s.keyView(ctx, k, lease)
-		if err != nil {
-			return list, err
-		}
-		list.Items = append(list.Items, view)
+	for _, r := range keys.Items {
+		list.Items = append(list.Items, s.keyView(r))
 	}
 	return list, err
 }
 
-func (s *Service) keyView(ctx context.Context, k broadcast.StreamKey, l broadcast.Lease) (KeyView, error) {
-	text, err := s.Store.KeyString(ctx, k.ID)
-	if err != nil {
-		return KeyView{}, notFound(err, broadcast.CodeKeyNotFound, "stream key")
+// AllKeys lists the stream keys of every app, without their secrets, for operators.
+func (s *Service) AllKeys(ctx context.Context, state broadcast.KeyState, p Page) (List[broadcast.StreamKey], error) {
+	keys, err := s.Store.Keys(ctx, KeyFilter{State: state}, p)
+	list := List[broadcast.StreamKey]{Next: keys.Next}
+	for _, r := range keys.Items {
+		list.Items = append(list.Items, r.Key)
 	}
-	v := KeyView{Key: k, Lease: l, String: text, IngestURL: s.URLs.RTMP + "/live"}
-	switch k.State {
+	return list, err
+}
+
+func (s *Service) keyView(r KeyRecord) KeyView {
+	v := KeyView{Key: r.Key, Lease: r.Lease, String: r.String, IngestURL: s.URLs.RTMP + "/live"}
+	switch r.Key.State {
 	case broadcast.KeyActive, broadcast.KeyActiveLive, broadcast.KeyInactiveLive, broadcast.KeyActiveLivePrep:
-		v.Playback = s.playback(l.PlayID, k.Mode)
+		v.Playback = s.playback(r.Lease.PlayID, r.Key.Mode)
 	case broadcast.KeyInactive, broadcast.KeyActivePrep:
 	}
-	return v, nil
+	return v
 }
 
 // UpdateKey changes a key's settings; they count from the next publish on.
 func (s *Service) UpdateKey(ctx context.Context, c Caller, id broadcast.KeyID, p KeyPatch) (KeyView, error) {
-	var st broadcast.State
+	var r KeyRecord
 	err := s.retry(ctx, func() error {
 		var err error
-		if st, err = s.ownKey(ctx, c, id); err != nil {
+		if r, err = s.ownKey(ctx, c, id); err != nil {
 			return err
 		}
-		if err := checkVersion(p.IfVersion, st.Key.Version); err != nil {
+		if err := checkVersion(p.IfVersion, r.Key.Version); err != nil {
 			return err
 		}
 		if err := s.checkKeyPatch(ctx, c, p); err != nil {
 			return err
 		}
-		was := st.Key.TranscodingProfileID
-		set(&st.Key.OutputMode, p.OutputMode)
-		set(&st.Key.TranscodingProfileID, p.TranscodingProfileID)
-		st.Key.ModifiedAt = s.Now()
+		was := r.Key.TranscodingProfileID
+		set(&r.Key.OutputMode, p.OutputMode)
+		set(&r.Key.TranscodingProfileID, p.TranscodingProfileID)
+		r.Key.ModifiedAt = s.Now()
 		err = s.Store.Commit(ctx, Changes{
-			ID: s.IDs.New("tx"), Keys: []broadcast.StreamKey{st.Key}, ProfileUses: moved(was, st.Key.TranscodingProfileID),
+			ID: s.IDs.New("tx"), Keys: []broadcast.StreamKey{r.Key}, ProfileUses: moved(was, r.Key.TranscodingProfileID),
 		})
 		return lostUpdate(err, p.IfVersion)
 	})
 	if err != nil {
 		return KeyView{}, err
 	}
-	st.Key.Version++
-	return s.keyView(ctx, st.Key, st.Lease)
+	r.Key.Version++
+	return s.keyView(r), nil
 }
 
 // checkKeyPatch lists everything that is wrong with it.
@@ -205,24 +197,31 @@ func (s *Service) newString(text string) func(*Changes, broadcast.Outcome, broad
 func (s *Service) stepKey(ctx context.Context, c Caller, id broadcast.KeyID, in broadcast.Input,
 	also func(*Changes, broadcast.Outcome, broadcast.Hash),
 ) (KeyView, error) {
-	var old broadcast.Hash
+	var before KeyRecord
+	var text string
 	out, err := s.run(ctx, step{
 		actor: c.Actor, in: in,
 		load: func(ctx context.Context) (broadcast.State, error) {
-			st, err := s.ownKey(ctx, c, id)
-			old = st.Key.Hash
-			return st, err
+			var err error
+			if before, err = s.ownKey(ctx, c, id); err != nil {
+				return broadcast.State{}, err
+			}
+			text = before.String
+			return s.withRoom(ctx, broadcast.State{Key: before.Key, Lease: before.Lease})
 		},
 		also: func(ch *Changes, out broadcast.Outcome) {
 			if also != nil {
-				also(ch, out, old)
+				also(ch, out, before.Key.Hash)
+			}
+			for _, s := range ch.Strings {
+				text = s.String
 			}
 		},
 	})
 	if err != nil {
 		return KeyView{}, err
 	}
-	return s.keyView(ctx, out.Key, out.Lease)
+	return s.keyView(KeyRecord{Key: out.Key, Lease: out.Lease, String: text}), nil
 }
 
 func (s *Service) playback(id broadcast.PlayID, m broadcast.Mode) *Playback {

@@ -75,7 +75,11 @@ func eachPage[T any](list func(Page) (List[T], error), remove func([]T) error) e
 
 func (s *Service) deleteKeysOf(ctx context.Context, app App) error {
 	return eachPage(func(p Page) (List[APIKey], error) { return s.Store.APIKeys(ctx, app.ID, p) }, func(keys []APIKey) error {
-		return s.Store.Commit(ctx, Changes{ID: s.IDs.New("tx"), DeleteAPIKeys: keys})
+		err := s.Store.Commit(ctx, Changes{ID: s.IDs.New("tx"), DeleteAPIKeys: keys})
+		for _, k := range keys {
+			s.known.forget(k.ID)
+		}
+		return err
 	})
 }
 

@@ -145,6 +145,13 @@ type Job struct {
 	Claimed bool `json:",omitempty"`
 }
 
+// KeyRecord is a stream key with what belongs to it; String is the secret.
+type KeyRecord struct {
+	Key    broadcast.StreamKey
+	Lease  broadcast.Lease
+	String string
+}
+
 // KeyString is a stream key string and where it points. The string lies in a
 // record of its own that workers cannot read.
 type KeyString struct {

@@ -68,6 +68,7 @@ type Options struct {
 // Service is the use cases. Safe for concurrent use; it keeps no state.
 type Service struct {
 	Options
+	known knownKeys
 }
 
 // New makes a Service.
@@ -90,7 +91,7 @@ func New(o Options) *Service {
 	if o.Idempotency != nil {
 		o.Store = onceStore{o.Store, o.Idempotency, o.Now}
 	}
-	return &Service{o}
+	return &Service{Options: o}
 }
 
 func wait(ctx context.Context, d time.Duration) error {

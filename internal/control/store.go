@@ -108,9 +108,11 @@ type Store interface {
 	Members(ctx context.Context, app broadcast.AppID, p Page) (List[Member], error)
 	// Key answers the key and its lease, read together.
 	Key(ctx context.Context, id broadcast.KeyID) (broadcast.StreamKey, broadcast.Lease, error)
-	Keys(ctx context.Context, f KeyFilter, p Page) (List[broadcast.StreamKey], error)
-	// KeyString answers the secret itself.
-	KeyString(ctx context.Context, id broadcast.KeyID) (string, error)
+	// KeyRecord and KeyOfUser answer the key with its lease and its secret, read
+	// together.
+	KeyRecord(ctx context.Context, id broadcast.KeyID) (KeyRecord, error)
+	KeyOfUser(ctx context.Context, app broadcast.AppID, appUserID string) (KeyRecord, error)
+	Keys(ctx context.Context, f KeyFilter, p Page) (List[KeyRecord], error)
 	Room(ctx context.Context, id broadcast.RoomID) (broadcast.VideoRoom, error)
 	Rooms(ctx context.Context, f RoomFilter, p Page) (List[broadcast.VideoRoom], error)
 	Post(ctx context.Context, id broadcast.PostID) (broadcast.VideoPost, error)

@@ -166,12 +166,20 @@ func (n *net) Key(ctx context.Context, id broadcast.KeyID) (broadcast.StreamKey,
 	return v.key, v.lease, err
 }
 
-func (n *net) Keys(ctx context.Context, f control.KeyFilter, p control.Page) (control.List[broadcast.StreamKey], error) {
-	return n.w.store.Keys(ctx, f, p)
+func (n *net) KeyRecord(ctx context.Context, id broadcast.KeyID) (control.KeyRecord, error) {
+	return through(n, "key", func() (control.KeyRecord, error) {
+		r, err := n.w.store.KeyRecord(ctx, id)
+		n.w.misread(&r.Key, r.Lease)
+		return r, err
+	})
 }
 
-func (n *net) KeyString(ctx context.Context, id broadcast.KeyID) (string, error) {
-	return through(n, "string", func() (string, error) { return n.w.store.KeyString(ctx, id) })
+func (n *net) KeyOfUser(ctx context.Context, app broadcast.AppID, id string) (control.KeyRecord, error) {
+	return through(n, "key", func() (control.KeyRecord, error) { return n.w.store.KeyOfUser(ctx, app, id) })
+}
+
+func (n *net) Keys(ctx context.Context, f control.KeyFilter, p control.Page) (control.List[control.KeyRecord], error) {
+	return n.w.store.Keys(ctx, f, p)
 }
 
 func (n *net) Room(ctx context.Context, id broadcast.RoomID) (broadcast.VideoRoom, error) {

@@ -66,11 +66,24 @@ func (s *Store) Key(ctx context.Context, id broadcast.KeyID) (broadcast.StreamKe
 	return key, s.leases[id], nil
 }
 
-// KeyString implements control.Store.
-func (s *Store) KeyString(ctx context.Context, id broadcast.KeyID) (string, error) {
+// KeyRecord implements control.Store.
+func (s *Store) KeyRecord(ctx context.Context, id broadcast.KeyID) (control.KeyRecord, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return find(ctx, s.strings, id)
+	key, err := find(ctx, s.keys, id)
+	if err != nil {
+		return control.KeyRecord{}, err
+	}
+	return control.KeyRecord{Key: key, Lease: s.leases[id], String: s.strings[id]}, nil
+}
+
+// KeyOfUser implements control.Store.
+func (s *Store) KeyOfUser(ctx context.Context, app broadcast.AppID, id string) (control.KeyRecord, error) {
+	m, err := s.MemberByUser(ctx, app, id)
+	if err != nil {
+		return control.KeyRecord{}, err
+	}
+	return s.KeyRecord(ctx, m.KeyID)
 }
 
 // Room implements control.Store.
@@ -157,12 +170,17 @@ func (s *Store) Members(_ context.Context, app broadcast.AppID, p control.Page) 
 }
 
 // Keys implements control.Store.
-func (s *Store) Keys(_ context.Context, f control.KeyFilter, p control.Page) (control.List[broadcast.StreamKey], error) {
+func (s *Store) Keys(_ context.Context, f control.KeyFilter, p control.Page) (list control.List[control.KeyRecord], err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return page("keys", s.keys, p,
+	keys, err := page("keys", s.keys, p,
 		func(k broadcast.StreamKey) bool { return matches(f.AppID, k.AppID) && matches(f.State, k.State) },
 		func(k broadcast.StreamKey) []string { return []string{string(k.ID)} })
+	list.Next = keys.Next
+	for _, k := range keys.Items {
+		list.Items = append(list.Items, control.KeyRecord{Key: k, Lease: s.leases[k.ID], String: s.strings[k.ID]})
+	}
+	return list, err
 }
 
 // Rooms implements control.Store.

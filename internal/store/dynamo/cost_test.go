@@ -78,7 +78,11 @@ func TestRoundTripsAreFew(t *testing.T) {
 		_, err := s.MemberByUser(ctx, "app_01", c.Members[0].AppUserID)
 		return err
 	})
-	counts("string", []string{"GetItem"}, func() error { _, err := s.KeyString(ctx, "key_01"); return err })
+	counts("key with its string", []string{"TransactGetItems"}, func() error { _, err := s.KeyRecord(ctx, "key_01"); return err })
+	counts("key of a user", []string{"GetItem", "TransactGetItems"}, func() error {
+		_, err := s.KeyOfUser(ctx, "app_01", c.Members[0].AppUserID)
+		return err
+	})
 	counts("play id", []string{"GetItem", "GetItem"}, func() error { _, err := s.LeaseOfPlayID(ctx, "play_01"); return err })
 	page := control.Page{Limit: 100}
 	list := []string{"Query", "BatchGetItem"}

@@ -53,6 +53,10 @@ type listing[T any] struct {
 	// refer answers the key of the record that an item of the table stands
 	// for; nil = the items are the records.
 	refer func(item) item
+	// parts are the keys of a record that is made of several items, by join;
+	// nil = it is one.
+	parts func(item) []item
+	join  func([]item) (T, error)
 	// sure: the index alone decides, so one key more than the page tells
 	// whether there is a next one.
 	sure bool
@@ -147,11 +151,16 @@ func (l *listing[T]) query(ctx context.Context, s *Store, place string, n int) (
 
 // records answers the records of keys, in their order; nil where one is gone.
 func (l *listing[T]) records(ctx context.Context, s *Store, keys []item) ([]*T, error) {
-	found := map[string]item{}
-	refer := l.refer
-	if refer == nil {
-		refer = func(it item) item { return item{attrPK: it[attrPK], attrSK: it[attrSK]} }
+	parts, join := l.parts, l.join
+	if parts == nil {
+		refer := l.refer
+		if refer == nil {
+			refer = func(it item) item { return item{attrPK: it[attrPK], attrSK: it[attrSK]} }
+		}
+		parts = func(it item) []item { return []item{refer(it)} }
+		join = func(items []item) (T, error) { return decode[T](items[0]) }
 	}
+	found := map[string]item{}
 	if l.index == "" && l.refer == nil {
 		for _, it := range keys {
 			found[nameOf(it)] = it
@@ -159,7 +168,7 @@ func (l *listing[T]) records(ctx context.Context, s *Store, keys []item) ([]*T, 
 	} else {
 		var asked []item
 		for _, k := range keys {
-			asked = append(asked, refer(k))
+			asked = append(asked, parts(k)...)
 		}
 		var err error
 		if found, err = s.getAll(ctx, asked); err != nil {
@@ -168,11 +177,16 @@ func (l *listing[T]) records(ctx context.Context, s *Store, keys []item) ([]*T, 
 	}
 	recs := make([]*T, len(keys))
 	for i, k := range keys {
-		it, ok := found[nameOf(refer(k))]
-		if !ok {
+		var items []item
+		for _, part := range parts(k) {
+			if it, ok := found[nameOf(part)]; ok {
+				items = append(items, it)
+			}
+		}
+		if len(items) < len(parts(k)) {
 			continue
 		}
-		rec, err := decode[T](it)
+		rec, err := join(items)
 		if err != nil {
 			return nil, err
 		}

@@ -51,12 +51,14 @@ func partition(kind, app, state string) (index, hash string) {
 }
 
 // Keys lists stream keys.
-func (s *Store) Keys(ctx context.Context, f control.KeyFilter, p control.Page) (control.List[broadcast.StreamKey], error) {
-	l := listing[broadcast.StreamKey]{
+func (s *Store) Keys(ctx context.Context, f control.KeyFilter, p control.Page) (control.List[control.KeyRecord], error) {
+	l := listing[control.KeyRecord]{
 		name: "keys", sortBy: attrID, ascending: p.Ascending, sure: true,
-		keep: func(k broadcast.StreamKey) bool {
-			return (f.AppID == "" || k.AppID == f.AppID) && (f.State == "" || k.State == f.State)
+		keep: func(r control.KeyRecord) bool {
+			return (f.AppID == "" || r.Key.AppID == f.AppID) && (f.State == "" || r.Key.State == f.State)
 		},
+		parts: func(it item) []item { return recordKeys(textOf(it, attrID)) },
+		join:  keyRecord,
 	}
 	l.index, l.hash = partition("KEY", string(f.AppID), string(f.State))
 	return l.read(ctx, s, p)

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/control"
@@ -31,39 +34,48 @@ func (s *Store) get(ctx context.Context, key item) (item, error) {
 // getAll reads the items of these keys, each consistently, by their name.
 // Those that are not there are left out.
 func (s *Store) getAll(ctx context.Context, keys []item) (map[string]item, error) {
-	found := map[string]item{}
-	for len(keys) > 0 {
-		n := min(len(keys), maxBatch)
-		asked := keys[:n]
-		keys = keys[n:]
-		for attempt := 1; len(asked) > 0; attempt++ {
-			out, err := s.api.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
-				*s.table: {Keys: asked, ConsistentRead: aws.Bool(true)},
-			}})
-			if err != nil {
-				return nil, err
+	found, mu := map[string]item{}, sync.Mutex{}
+	group, ctx := errgroup.WithContext(ctx)
+	for asked := range slices.Chunk(keys, maxBatch) {
+		group.Go(func() error {
+			items, err := s.getBatch(ctx, asked)
+			mu.Lock()
+			defer mu.Unlock()
+			for _, it := range items {
+				found[nameOf(it)] = it
 			}
-			for _, items := range out.Responses {
-				for _, it := range items {
-					found[nameOf(it)] = it
-				}
-			}
-			asked = nil
-			for _, rest := range out.UnprocessedKeys {
-				asked = rest.Keys
-			}
-			if len(asked) == 0 {
-				break
-			}
-			if attempt == maxAttempts {
-				return nil, fmt.Errorf("%d of %d items are throttled", len(asked), n)
-			}
-			if err := s.pause(ctx, attempt); err != nil {
-				return nil, err
-			}
+			return err
+		})
+	}
+	return found, group.Wait()
+}
+
+// getBatch reads at most maxBatch items, in as many calls as it takes.
+func (s *Store) getBatch(ctx context.Context, asked []item) (found []item, err error) {
+	for attempt := 1; ; attempt++ {
+		out, err := s.api.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
+			*s.table: {Keys: asked, ConsistentRead: aws.Bool(true)},
+		}})
+		if err != nil {
+			return nil, err
+		}
+		for _, items := range out.Responses {
+			found = append(found, items...)
+		}
+		asked = nil
+		for _, rest := range out.UnprocessedKeys {
+			asked = rest.Keys
+		}
+		if len(asked) == 0 {
+			return found, nil
+		}
+		if attempt == maxAttempts {
+			return nil, fmt.Errorf("%d items are throttled", len(asked))
+		}
+		if err := s.pause(ctx, attempt); err != nil {
+			return nil, err
 		}
 	}
-	return found, nil
 }
 
 // one reads the record of that kind and id.
@@ -114,15 +126,6 @@ func (s *Store) Post(ctx context.Context, id broadcast.PostID) (broadcast.VideoP
 	return one[broadcast.VideoPost](ctx, s, "POST", string(id))
 }
 
-// KeyString answers the secret.
-func (s *Store) KeyString(ctx context.Context, id broadcast.KeyID) (string, error) {
-	it, err := s.get(ctx, single("SECRET", string(id)))
-	if err != nil {
-		return "", fmt.Errorf("read the string of stream key %s: %w", id, err)
-	}
-	return textOf(it, attrString), nil
-}
-
 // Key answers the key and its lease as they were at one moment.
 func (s *Store) Key(ctx context.Context, id broadcast.KeyID) (broadcast.StreamKey, broadcast.Lease, error) {
 	key, lease, err := s.keyAndLease(ctx, id)
@@ -133,25 +136,72 @@ func (s *Store) Key(ctx context.Context, id broadcast.KeyID) (broadcast.StreamKe
 }
 
 func (s *Store) keyAndLease(ctx context.Context, id broadcast.KeyID) (key broadcast.StreamKey, lease broadcast.Lease, err error) {
+	items, err := s.atOnce(ctx, single("KEY", string(id)), leaseKey(id))
+	if err != nil {
+		return key, lease, err
+	}
+	if key, err = decode[broadcast.StreamKey](items[0]); err != nil {
+		return key, lease, err
+	}
+	lease, err = leaseOf(items[1])
+	return key, lease, err
+}
+
+// atOnce reads items as they were at one moment; one that is missing is ErrNotFound.
+func (s *Store) atOnce(ctx context.Context, keys ...item) ([]item, error) {
 	var gets []types.TransactGetItem
-	for _, k := range []item{single("KEY", string(id)), leaseKey(id)} {
+	for _, k := range keys {
 		gets = append(gets, types.TransactGetItem{Get: &types.Get{TableName: s.table, Key: k}})
 	}
 	out, err := s.api.TransactGetItems(ctx, &dynamodb.TransactGetItemsInput{TransactItems: gets})
 	if err != nil {
-		return key, lease, err
+		return nil, err
 	}
 	if len(out.Responses) != len(gets) {
-		return key, lease, errors.New("an answer of another length")
+		return nil, errors.New("an answer of another length")
 	}
+	var items []item
 	for _, r := range out.Responses {
 		if r.Item == nil {
-			return key, lease, control.ErrNotFound
+			return nil, control.ErrNotFound
 		}
+		items = append(items, r.Item)
 	}
-	if key, err = decode[broadcast.StreamKey](out.Responses[0].Item); err != nil {
-		return key, lease, err
+	return items, nil
+}
+
+// recordKeys are the items of a control.KeyRecord.
+func recordKeys(id string) []item {
+	return []item{single("KEY", id), leaseKey(broadcast.KeyID(id)), single("SECRET", id)}
+}
+
+func keyRecord(items []item) (r control.KeyRecord, err error) {
+	if r.Key, err = decode[broadcast.StreamKey](items[0]); err != nil {
+		return r, err
 	}
-	lease, err = leaseOf(out.Responses[1].Item)
-	return key, lease, err
+	r.Lease, err = leaseOf(items[1])
+	r.String = textOf(items[2], attrString)
+	return r, err
+}
+
+// KeyRecord answers the key, its lease and its secret as they were at one moment.
+func (s *Store) KeyRecord(ctx context.Context, id broadcast.KeyID) (control.KeyRecord, error) {
+	items, err := s.atOnce(ctx, recordKeys(string(id))...)
+	var r control.KeyRecord
+	if err == nil {
+		r, err = keyRecord(items)
+	}
+	if err != nil {
+		return control.KeyRecord{}, fmt.Errorf("read stream key %s: %w", id, err)
+	}
+	return r, nil
+}
+
+// KeyOfUser is KeyRecord of the member whom the app calls appUserID.
+func (s *Store) KeyOfUser(ctx context.Context, app broadcast.AppID, appUserID string) (control.KeyRecord, error) {
+	it, err := s.get(ctx, userKey(app, appUserID))
+	if err != nil {
+		return control.KeyRecord{}, fmt.Errorf("read member of user id %q: %w", appUserID, err)
+	}
+	return s.KeyRecord(ctx, broadcast.KeyID(textOf(it, attrKeyOfUser)))
 }

@@ -16,6 +16,7 @@ import (
 const (
 	attrUser       = "appUserId"
 	attrMember     = "memberId"
+	attrKeyOfUser  = "keyId"
 	attrKey        = "keyId"
 	attrApp        = "appId"
 	attrString     = "string"
@@ -86,7 +87,7 @@ func (w *writer) saveMembers() error {
 		delete(it, attrOfAll)
 		it[attrUser] = text(m.AppUserID)
 		user := userKey(m.AppID, m.AppUserID)
-		user[attrMember] = text(string(m.ID))
+		user[attrMember], user[attrKeyOfUser] = text(string(m.ID)), text(string(m.KeyID))
 		e := atVersion(v)
 		former, renamed := w.former[m.ID]
 		switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -145,14 +146,28 @@ func (d *DB) Members(ctx context.Context, app broadcast.AppID, p control.Page) (
 }
 
 // Keys lists stream keys.
-func (d *DB) Keys(ctx context.Context, f control.KeyFilter, p control.Page) (control.List[broadcast.StreamKey], error) {
+func (d *DB) Keys(ctx context.Context, f control.KeyFilter, p control.Page) (list control.List[control.KeyRecord], err error) {
 	l := listing[broadcast.StreamKey]{
 		table: "keys", order: []string{"id"},
 		place: func(k broadcast.StreamKey) []any { return []any{k.ID} },
 	}
 	l.filter("app_id", string(f.AppID))
 	l.filter("state", string(f.State))
-	return l.read(ctx, d, p)
+	keys, err := l.read(ctx, d, p)
+	list.Next = keys.Next
+	for _, k := range keys.Items {
+		r, err := d.KeyRecord(ctx, k.ID)
+		if errors.Is(err, control.ErrNotFound) {
+			continue // deleted meanwhile
+		}
+		if err != nil {
+			return list, err
+		}
+		if f.State == "" || r.Key.State == f.State {
+			list.Items = append(list.Items, r)
+		}
+	}
+	return list, err
 }
 
 // Rooms lists rooms.

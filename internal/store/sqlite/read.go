@@ -115,14 +115,32 @@ func (d *DB) Key(ctx context.Context, id broadcast.KeyID) (broadcast.StreamKey, 
 	return key, lease, nil
 }
 
-// KeyString answers the secret.
-func (d *DB) KeyString(ctx context.Context, id broadcast.KeyID) (string, error) {
-	var s string
-	err := d.row(ctx, "SELECT string FROM key_strings WHERE key_id = ?", []any{id}, []any{&s})
-	if err != nil {
-		return "", fmt.Errorf("read the string of stream key %s: %w", id, err)
+const keyRecordSQL = `SELECT k.doc, l.doc, s.string FROM keys k
+	JOIN leases l ON l.key_id = k.id JOIN key_strings s ON s.key_id = k.id WHERE k.id = `
+
+// KeyRecord answers the key, its lease and its secret as they were at one moment.
+func (d *DB) KeyRecord(ctx context.Context, id broadcast.KeyID) (control.KeyRecord, error) {
+	return d.keyRecord(ctx, keyRecordSQL+"?", id)
+}
+
+// KeyOfUser is KeyRecord of the member whom the app calls appUserID.
+func (d *DB) KeyOfUser(ctx context.Context, app broadcast.AppID, appUserID string) (control.KeyRecord, error) {
+	return d.keyRecord(ctx, keyRecordSQL+"(SELECT doc ->> 'KeyID' FROM members WHERE app_id = ? AND app_user_id = ?)", app, appUserID)
+}
+
+func (d *DB) keyRecord(ctx context.Context, query string, args ...any) (r control.KeyRecord, err error) {
+	var key, lease []byte
+	err = d.row(ctx, query, args, []any{&key, &lease, &r.String})
+	if err == nil {
+		err = json.Unmarshal(key, &r.Key)
 	}
-	return s, nil
+	if err == nil {
+		err = json.Unmarshal(lease, &r.Lease)
+	}
+	if err != nil {
+		return control.KeyRecord{}, fmt.Errorf("read stream key %v: %w", args[0], err)
+	}
+	return r, nil
 }
 
 // Room answers the room.

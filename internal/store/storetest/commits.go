@@ -87,7 +87,7 @@ func assertUntouched(f *fixture, what string, app control.App, u, other user, ol
 	f.must(err)
 	f.equal(what+": key", key, u.key)
 	f.equal(what+": lease", lease, u.lease)
-	f.equal(what+": string", must2[string](f)(f.store.KeyString(f.ctx, u.key.ID)), u.string.String)
+	f.equal(what+": string", must2[control.KeyRecord](f)(f.store.KeyRecord(f.ctx, u.key.ID)).String, u.string.String)
 	if p := must2[control.Publisher](f)(f.leases.FindPublisher(f.ctx, u.string.Hash)); p.KeyID != u.key.ID {
 		f.Errorf("%s: the hash leads to %s", what, p.KeyID)
 	}

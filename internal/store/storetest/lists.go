@@ -70,10 +70,10 @@ func pages(f *fixture) {
 		}, nil)
 		inOrder(f, "rooms", ascending, idsOf(got, func(r broadcast.VideoRoom) string { return string(r.ID) }), idsOf(rooms, func(r broadcast.VideoRoom) string { return string(r.ID) }))
 
-		keys := walk(f, p, func(p control.Page) (control.List[broadcast.StreamKey], error) {
+		keys := walk(f, p, func(p control.Page) (control.List[control.KeyRecord], error) {
 			return f.store.Keys(f.ctx, control.KeyFilter{AppID: app.ID}, p)
 		}, grow)
-		inOrder(f, "keys", ascending, idsOf(keys, func(k broadcast.StreamKey) string { return string(k.ID) }), idsOf(users, func(u user) string { return string(u.key.ID) }))
+		inOrder(f, "keys", ascending, idsOf(keys, func(r control.KeyRecord) string { return string(r.Key.ID) }), idsOf(users, func(u user) string { return string(u.key.ID) }))
 
 		members := walk(f, p, func(p control.Page) (control.List[control.Member], error) {
 			return f.store.Members(f.ctx, app.ID, p)
@@ -179,10 +179,10 @@ func filters(f *fixture) {
 					want = append(want, string(k.ID))
 				}
 			}
-			got := walk(f, control.Page{Limit: 2, Ascending: true}, func(p control.Page) (control.List[broadcast.StreamKey], error) {
+			got := walk(f, control.Page{Limit: 2, Ascending: true}, func(p control.Page) (control.List[control.KeyRecord], error) {
 				return f.store.Keys(f.ctx, control.KeyFilter{AppID: app, State: state}, p)
 			}, nil)
-			f.equal("keys by "+string(app)+" "+string(state), idsOf(got, func(k broadcast.StreamKey) string { return string(k.ID) }), want)
+			f.equal("keys by "+string(app)+" "+string(state), idsOf(got, func(r control.KeyRecord) string { return string(r.Key.ID) }), want)
 		}
 	}
 }

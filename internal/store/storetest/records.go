@@ -176,8 +176,10 @@ func missing(f *fixture) {
 	f.is("member by user", err, control.ErrNotFound)
 	_, _, err = f.store.Key(f.ctx, "key_none")
 	f.is("key", err, control.ErrNotFound)
-	_, err = f.store.KeyString(f.ctx, "key_none")
-	f.is("key string", err, control.ErrNotFound)
+	_, err = f.store.KeyRecord(f.ctx, "key_none")
+	f.is("key with its string", err, control.ErrNotFound)
+	_, err = f.store.KeyOfUser(f.ctx, app.ID, "nobody")
+	f.is("key of a user", err, control.ErrNotFound)
 	_, err = f.store.Room(f.ctx, "room_none")
 	f.is("room", err, control.ErrNotFound)
 	_, err = f.store.Post(f.ctx, "post_none")
@@ -211,7 +213,9 @@ func uniqueUser(f *fixture) {
 
 func replaceString(f *fixture) {
 	u := f.user(f.app().ID)
-	f.equal("string", must2[string](f)(f.store.KeyString(f.ctx, u.key.ID)), u.string.String)
+	all := control.KeyRecord{Key: u.key, Lease: u.lease, String: u.string.String}
+	f.equal("key with its string", must2[control.KeyRecord](f)(f.store.KeyRecord(f.ctx, u.key.ID)), all)
+	f.equal("key of the user", must2[control.KeyRecord](f)(f.store.KeyOfUser(f.ctx, u.member.AppID, u.member.AppUserID)), all)
 
 	next := control.KeyString{KeyID: u.key.ID, String: "new", Hash: hashOf("new"), Generation: 2}
 	f.is("a second string beside the first", f.commit(control.Changes{Strings: []control.KeyString{next}}), control.ErrConflict)
@@ -220,7 +224,7 @@ func replaceString(f *fixture) {
 	next.OldHash = u.string.Hash
 	f.must(f.commit(control.Changes{Strings: []control.KeyString{next}}))
 
-	f.equal("string", must2[string](f)(f.store.KeyString(f.ctx, u.key.ID)), "new")
+	f.equal("string", must2[control.KeyRecord](f)(f.store.KeyRecord(f.ctx, u.key.ID)).String, "new")
 	_, err := f.leases.FindPublisher(f.ctx, u.string.Hash)
 	f.is("the old hash", err, control.ErrNotFound)
 	p := must2[control.Publisher](f)(f.leases.FindPublisher(f.ctx, next.Hash))
@@ -252,7 +256,7 @@ func deleteMember(f *fixture) {
 	f.is("member by user", err, control.ErrNotFound)
 	_, _, err = f.store.Key(f.ctx, u.key.ID)
 	f.is("key", err, control.ErrNotFound)
-	_, err = f.store.KeyString(f.ctx, u.key.ID)
+	_, err = f.store.KeyRecord(f.ctx, u.key.ID)
 	f.is("string", err, control.ErrNotFound)
 	_, err = f.leases.FindPublisher(f.ctx, u.string.Hash)
 	f.is("hash", err, control.ErrNotFound)

@@ -51,7 +51,10 @@ type backend struct {
 	media   media
 	// shared says that other processes work on it as well.
 	shared bool
-	close  func() error
+	// changed is closed when something may have become due; nil = that is not
+	// told.
+	changed func() <-chan struct{}
+	close   func() error
 }
 
 func openBackend(ctx context.Context, s config.Up, log *slog.Logger) (*backend, error) {
@@ -80,7 +83,7 @@ func openLocal(ctx context.Context, dir string, log *slog.Logger) (*backend, err
 	if err := repair(ctx, objects, log); err != nil {
 		return nil, errors.Join(err, closeAll())
 	}
-	return &backend{records: db, queue: queue, media: objects, close: closeAll}, nil
+	return &backend{records: db, queue: queue, media: objects, changed: db.Changed, close: closeAll}, nil
 }
 
 // repair brings what was on air when the machine went down back to what of it

@@ -47,9 +47,9 @@ func (m *machine) customers(ctx context.Context) {
 	if m.backend.shared {
 		outbox, deliver = sharedEvery, sharedEvery
 	}
-	m.loops.Go(func() { every(ctx, outbox, m.log, "outbox", m.service.PlaceNotices) })
+	m.loops.Go(func() { m.whenDue(ctx, outbox, "outbox", m.service.PlaceNotices) })
 	m.loops.Go(func() {
-		every(ctx, deliver, m.log, "webhooks", deliverer.Pass)
+		m.whenDue(ctx, deliver, "webhooks", deliverer.Pass)
 		deliverer.Wait()
 		sender.Close()
 	})

@@ -25,6 +25,8 @@ import (
 const (
 	sweepEvery = 2 * time.Second
 	jobsEvery  = 500 * time.Millisecond
+	// idleEvery is how late work may be that only time makes due.
+	idleEvery = time.Second
 )
 
 // machine is everything that runs in this process.
@@ -143,6 +145,29 @@ func (m *machine) sweep(ctx context.Context) {
 		sweeper.Alive = func(w broadcast.WorkerID) bool { return w == m.ingest.ID }
 	}
 	every(ctx, sweepEvery, m.log, "sweep", sweeper.Pass)
+}
+
+// whenDue does the work whenever it may be due, but with a pause in between.
+// Who asked the database each pause would keep an idle machine busy.
+func (m *machine) whenDue(ctx context.Context, pause time.Duration, name string, work func(context.Context) error) {
+	changed := m.backend.changed
+	if changed == nil {
+		every(ctx, pause, m.log, name, work)
+		return
+	}
+	first := make(chan struct{})
+	close(first)
+	told := (<-chan struct{})(first) // once at the start
+	every(ctx, pause, m.log, name, func(ctx context.Context) error {
+		wait, cancel := context.WithTimeout(ctx, idleEvery-pause)
+		defer cancel()
+		select {
+		case <-told:
+		case <-wait.Done():
+		}
+		told = changed() // before the work: what changes meanwhile is not missed
+		return work(ctx)
+	})
 }
 
 // every does the work at once and then again after each pause.

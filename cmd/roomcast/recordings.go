@@ -47,7 +47,7 @@ func (m *machine) lanes(ctx context.Context) {
 		"process recordings": m.service.NewLane(children(), control.JobTranscode),
 	} {
 		m.loops.Go(func() {
-			every(ctx, jobsEvery, m.log, name, lane.Pass)
+			m.whenDue(ctx, jobsEvery, name, lane.Pass)
 			lane.Wait()
 		})
 	}

@@ -18,6 +18,31 @@ const commitMemory = time.Hour
 // transact runs f as one transaction. Waiting for the writer ends with ctx;
 // what has begun is finished, so that no answer is lost to a caller who left.
 func (d *DB) transact(ctx context.Context, f func(context.Context, *sql.Tx) error) error {
+	if err := d.transactQuietly(ctx, f); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.changed != nil {
+		close(d.changed)
+		d.changed = nil
+	}
+	return nil
+}
+
+// Changed is closed with the next transaction, except for those in which a
+// worker changes a lease: these make nothing due. Only transactions of this DB
+// count: no other process may write to its file.
+func (d *DB) Changed() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.changed == nil {
+		d.changed = make(chan struct{})
+	}
+	return d.changed
+}
+
+func (d *DB) transactQuietly(ctx context.Context, f func(context.Context, *sql.Tx) error) error {
 	conn, err := d.writer.Conn(ctx)
 	if err != nil {
 		return err

@@ -139,7 +139,7 @@ func (d *DB) ReleaseLease(ctx context.Context, id broadcast.KeyID, epoch uint64,
 // changeLease reads a lease, lets f change it and stores it with the statement
 // that f answers; nil = there is nothing to store.
 func (d *DB) changeLease(ctx context.Context, verb string, id broadcast.KeyID, f func(*broadcast.Lease) (*sql.Stmt, error)) error {
-	err := d.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err := d.transactQuietly(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		l, err := d.readLease(ctx, tx, id)
 		if err != nil {
 			return err

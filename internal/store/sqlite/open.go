@@ -47,8 +47,9 @@ type DB struct {
 	put     tables
 	write   writes
 
-	mu    sync.Mutex
-	reads map[string]*sql.Stmt
+	mu      sync.Mutex
+	reads   map[string]*sql.Stmt
+	changed chan struct{} // nil: nobody has asked since the last change
 }
 
 var (

@@ -21,15 +21,13 @@ type chunkStream struct {
 	extended  bool
 	begun     bool
 	got       uint32
-	body      []byte // of collected messages only
+	body      []byte // what has come of it; whoever takes the message takes it over
 }
 
-// parser takes a peer's chunk stream apart and writes it anew for lal: every
-// message begins with a type 0 header that carries the absolute timestamp, so
-// what lal sees does not depend on the state that lal keeps (it would count an
-// extended delta twice, and grow a buffer chunk by chunk). Audio and video
-// stream through; all other messages are collected, checked, and forwarded
-// only where lal has to answer them. It does no I/O.
+// parser takes a peer's chunk stream apart. Messages are collected and checked;
+// those that lal has to answer are written anew for it: each begins with a type
+// 0 header that carries the absolute timestamp, so what lal sees does not depend
+// on the state that lal keeps. It does no I/O.
 type parser struct {
 	streams    map[int]*chunkStream
 	chunkSize  uint32
@@ -54,8 +52,8 @@ func (p *parser) admit() {
 }
 
 // step consumes from in and writes to out what lal may have. It stops at the
-// end of every message, which it returns (valid until the next step). With
-// nIn == 0 and no message it needs more input, or out is full.
+// end of every message, which it returns (valid until the next step, its body
+// for ever). With nIn == 0 and no message it needs more input, or out is full.
 func (p *parser) step(in, out []byte) (nIn, nOut int, done *chunkStream, err error) {
 	for {
 		if len(p.emit) > 0 {
@@ -70,12 +68,8 @@ func (p *parser) step(in, out []byte) (nIn, nOut int, done *chunkStream, err err
 				return nIn, nOut, nil, err
 			}
 			nIn += n
-			if isMedia(p.cur.typ) && p.cur.length > 0 {
-				continue // the header goes out first
-			}
 		}
-		n, m := p.payload(in[nIn:], out[nOut:])
-		nIn, nOut = nIn+n, nOut+m
+		nIn += p.payload(in[nIn:])
 		if p.left > 0 {
 			return nIn, nOut, nil, nil
 		}
@@ -98,17 +92,12 @@ func (p *parser) drain(out []byte) int {
 }
 
 // payload moves bytes of the current chunk.
-func (p *parser) payload(in, out []byte) (nIn, nOut int) {
+func (p *parser) payload(in []byte) int {
 	n := min(len(in), int(p.left))
-	if isMedia(p.cur.typ) {
-		n = min(n, len(out))
-		nOut = copy(out, in[:n])
-	} else {
-		p.cur.body = append(p.cur.body, in[:n]...)
-	}
+	p.cur.body = append(p.cur.body, in[:n]...)
 	p.left -= uint32(n)    //nolint:gosec // n <= left
 	p.cur.got += uint32(n) //nolint:gosec // n <= left
-	return n, nOut
+	return n
 }
 
 // finish closes the books on a complete message.
@@ -229,11 +218,6 @@ func (p *parser) chunk(cs *chunkStream, format byte, fields []byte, extension ui
 		if err := p.begin(cs, format, fields, extension); err != nil {
 			return err
 		}
-		if isMedia(cs.typ) {
-			p.emit = appendHeader(p.emit, 0, cs)
-		}
-	} else if isMedia(cs.typ) {
-		p.emit = appendHeader(p.emit, 3, cs)
 	}
 	p.cur = cs
 	p.left = min(cs.length-cs.got, p.chunkSize)
@@ -276,7 +260,7 @@ func (p *parser) begin(cs *chunkStream, format byte, fields []byte, extension ui
 	p.streams[cs.id] = cs
 	p.unfinished += cs.length
 	p.begun++
-	cs.begun, cs.got, cs.body = true, 0, nil
+	cs.begun, cs.got, cs.body = true, 0, make([]byte, 0, cs.length) // all of them: maxUnfinishedBytes
 	return nil
 }
 

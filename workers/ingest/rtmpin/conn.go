@@ -20,8 +20,11 @@ func (g *guard) serve() {
 	if g.awaitHello() {
 		g.runLal()
 	}
-	if g.viewer != nil {
+	switch {
+	case g.viewer != nil:
 		g.watch()
+	case g.started:
+		g.take()
 	}
 	close(g.readDone)
 	cause, err := g.outcome()
@@ -61,7 +64,7 @@ func (g *guard) runLal() {
 		_ = session.Dispose() // frees lal's goroutine; the guard's Close cannot fail
 	}()
 	err := session.RunLoop()
-	if g.viewer != nil {
+	if g.viewer != nil || g.started {
 		return // the guard goes on alone
 	}
 	g.end(EndProtocol, fmt.Errorf("rtmp session: %w", err), nil) // where the guard has not said more
@@ -157,6 +160,30 @@ func (g *guard) sayFarewell(words []byte) {
 	}
 	_ = g.raw.SetReadDeadline(deadline) // a dead socket says so at the read
 	_, _ = io.Copy(io.Discard, g.raw)   // until it closes or the deadline
+}
+
+// follow hands the peer's messages to take until the connection has ended; an
+// error is the peer's fault. lal is out by then: nothing is forwarded.
+func (g *guard) follow(take func(*chunkStream) error) error {
+	for !g.hasEnded() {
+		n, _, done, err := g.parse.step(g.buf[g.r:g.w], nil)
+		g.r += n
+		g.parse.emit = nil
+		if err != nil {
+			return err
+		}
+		if done != nil {
+			if err := take(done); err != nil {
+				return err
+			}
+			done.body = nil // it has an owner
+			continue
+		}
+		if g.fill() != nil {
+			return nil // said by fill
+		}
+	}
+	return nil
 }
 
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

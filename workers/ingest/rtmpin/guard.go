@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 )
@@ -28,8 +29,8 @@ type guard struct {
 	parse     *parser
 	readErr   error // sticky, of raw
 	more      bool  // the last read filled buf
-	plain     bool  // TCP: a read brings all that has come
-	pause     *time.Timer
+	collector *collector
+	pause     *time.Timer // with collector
 	deadline  time.Time
 	waited    time.Duration // on the peer, since the last audio or video message
 	received  uint64
@@ -40,8 +41,8 @@ type guard struct {
 	connected     bool
 	asked         bool
 	pub           Publisher
-	viewer        Viewer       // set once play is granted: lal is out then
-	last          *chunkStream // the media or data message that lal completes now
+	viewer        Viewer // set once play is granted: lal is out then
+	started       bool   // publish is granted and answered: the same
 	messages      uint64
 
 	mu        sync.Mutex // guards what follows, and raw's read deadline
@@ -69,7 +70,6 @@ func newGuard(s *Server, raw net.Conn) *guard {
 		readDone:  make(chan struct{}),
 	}
 	if tcp, ok := raw.(*net.TCPConn); ok {
-		g.plain = true
 		_ = tcp.SetWriteBuffer(writeBufferBytes) // the kernel's default holds megabytes for a peer that never reads
 	}
 	g.addr, g.counted = s.countedAddress(raw.RemoteAddr())
@@ -83,7 +83,7 @@ func (g *guard) Read(p []byte) (int, error) {
 			return 0, net.ErrClosed
 		}
 		if g.viewer != nil {
-			return 0, errPlaying
+			return 0, errAlone
 		}
 		var n int
 		var err error
@@ -137,12 +137,7 @@ func (g *guard) passChunks(p []byte) (n int, err error) {
 		if done == nil {
 			return n, nil
 		}
-		if isMedia(done.typ) {
-			g.last = done
-			if done.length > 0 {
-				g.waited = 0
-			}
-		} else if err := g.message(done); err != nil {
+		if err := g.message(done); err != nil {
 			return 0, err
 		}
 		if g.hasEnded() || g.viewer != nil || n > 0 && len(g.parse.emit) == 0 {
@@ -166,11 +161,13 @@ func (g *guard) fill() error {
 		deadline = before.Add(g.srv.opts.IdleTimeout - g.waited)
 	}
 	if g.readErr == nil {
-		if !g.arm(deadline) {
+		if g.started && g.collector != nil {
+			g.gather()
+		} else if g.arm(deadline) {
+			g.receive()
+		} else {
 			return net.ErrClosed
 		}
-		g.gather()
-		g.receive()
 		g.waited += g.srv.opts.Now().Sub(before)
 	}
 	if g.readErr == nil {
@@ -182,24 +179,27 @@ func (g *guard) fill() error {
 
 // gather lets a publisher's messages come together before they are read: a
 // wake-up for each of them costs more than all that is done with it. Where the
-// last read left something behind there is no pause, nor in TLS, where a read
-// brings one record, however many have come.
+// last read left something behind there is no pause.
 func (g *guard) gather() {
-	if !g.parse.published || g.more || !g.plain {
-		return
-	}
-	if g.pause == nil {
-		g.pause = time.NewTimer(gatherFor)
-	} else {
+	if !g.more {
 		g.pause.Reset(gatherFor)
+		<-g.pause.C
 	}
-	<-g.pause.C
+	n, err := g.collector.collect(g.buf[g.w:])
+	if err == nil && n == 0 && g.waited >= g.srv.opts.IdleTimeout {
+		err = os.ErrDeadlineExceeded
+	}
+	g.read(n, err)
 }
 
 // receive is one read from the socket into buf.
 func (g *guard) receive() {
-	var n int
-	n, g.readErr = g.raw.Read(g.buf[g.w:])
+	g.read(g.raw.Read(g.buf[g.w:]))
+}
+
+// read takes note of what a read brought.
+func (g *guard) read(n int, err error) {
+	g.readErr = err
 	if n > 0 {
 		g.readErr = nil // comes again
 	}

@@ -48,8 +48,7 @@ const (
 	typeCommandAMF0   = 20
 )
 
-// isMedia tells audio and video, which stream through, from everything else,
-// which is collected and checked as a whole.
+// isMedia tells audio and video from everything else.
 func isMedia(typ uint8) bool {
 	return typ == uint8(TypeAudio) || typ == uint8(TypeVideo)
 }

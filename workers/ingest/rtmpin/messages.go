@@ -11,10 +11,13 @@ const (
 	pingResponse = 7
 )
 
-// message deals with a complete message that is neither audio nor video. Only
-// what lal has to answer is forwarded to it.
+// message deals with a complete message. Only what lal has to answer is
+// forwarded to it.
 func (g *guard) message(m *chunkStream) error {
 	switch m.typ {
+	case uint8(TypeAudio), uint8(TypeVideo):
+		g.deliver(m)
+		return nil
 	case typeSetChunkSize, typeAck, typePeerBandwidth: // the first is applied and forwarded by the parser
 		return nil
 	case typeAbort:
@@ -36,15 +39,11 @@ func (g *guard) message(m *chunkStream) error {
 	}
 }
 
-// abort drops an unfinished message of our keeping (5.4.2). Audio and video
-// have gone to lal, which knows no abort.
+// abort drops an unfinished message (5.4.2).
 func (g *guard) abort(id uint32) error {
 	cs := g.parse.streams[int(id)]
 	if cs == nil || !cs.begun {
 		return nil
-	}
-	if isMedia(cs.typ) {
-		return errors.New("abort of an unfinished audio or video message")
 	}
 	g.parse.begun--
 	g.parse.unfinished -= cs.length
@@ -79,7 +78,7 @@ func (g *guard) acknowledge() error {
 	return err
 }
 
-// data forwards a data message that has a name.
+// data hands a data message on that has a name.
 func (g *guard) data(m *chunkStream) error {
 	name, _, err := cutText(m.body[1:], 2)
 	if m.body[0] != amfString || err != nil {
@@ -88,8 +87,7 @@ func (g *guard) data(m *chunkStream) error {
 	if string(name) == "|RtmpSampleAccess" {
 		return nil
 	}
-	g.last = m
-	g.parse.forward(m)
+	g.deliver(m)
 	return nil
 }
 

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// errPlaying ends lal's session: it is not needed to play.
-var errPlaying = errors.New("the connection is a viewer's")
+// errAlone ends lal's session: it is not needed to play, nor behind the answer
+// to publish.
+var errAlone = errors.New("the guard goes on alone")
 
 // playApp is the app under which play ids are.
 const playApp = "play"
@@ -63,7 +64,7 @@ func (g *guard) watch() {
 	rest := g.buf[g.r:g.w]
 	g.buf = make([]byte, max(viewerBufferBytes, len(rest)))
 	g.r, g.w = 0, copy(g.buf, rest)
-	g.parse.emit, g.waited = nil, 0
+	g.waited = 0
 	_ = g.raw.SetWriteDeadline(time.Time{}) // the viewer has its own; the answer's would cut it
 	over := make(chan struct{})
 	g.viewer.Start(g.raw, func(last *Reject) {
@@ -78,38 +79,18 @@ func (g *guard) watch() {
 		}
 		g.conclude(EndKicked, reason, last)
 	})
-	if err := g.listen(); err != nil {
+	refill := g.srv.opts.Now().Add(viewerBudgetEvery)
+	err := g.follow(func(m *chunkStream) error {
+		if now := g.srv.opts.Now(); now.After(refill) {
+			g.parse.budget, refill = maxEarlyBytes, now.Add(viewerBudgetEvery)
+		}
+		return g.viewerMessage(m)
+	})
+	if err != nil {
 		g.end(EndProtocol, err, nil)
 	}
 	g.viewer.Leave()
 	<-over
-}
-
-// listen reads until the connection has ended; an error is the player's fault.
-func (g *guard) listen() error {
-	var none [1]byte // nothing goes to lal
-	refill := g.srv.opts.Now().Add(viewerBudgetEvery)
-	for !g.hasEnded() {
-		nIn, _, done, err := g.parse.step(g.buf[g.r:g.w], none[:0])
-		g.r += nIn
-		g.parse.emit = nil
-		if err != nil {
-			return err
-		}
-		if done != nil {
-			if err := g.viewerMessage(done); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := g.fill(); err != nil {
-			return nil // said by fill
-		}
-		if now := g.srv.opts.Now(); now.After(refill) {
-			g.parse.budget, refill = maxEarlyBytes, now.Add(viewerBudgetEvery)
-		}
-	}
-	return nil
 }
 
 // viewerMessage follows a player: it may end, and nothing else that matters.

@@ -1,18 +1,18 @@
 package rtmpin
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 
-	"github.com/q191201771/lal/pkg/base"
 	"github.com/q191201771/lal/pkg/rtmp"
 )
 
 // publish asks the handler while the command is held; lal sees the command
-// only once it is granted, and answers it with NetStream.Publish.Start.
+// only once it is granted, and answers it with NetStream.Publish.Start. That is
+// the last that lal does.
 func (g *guard) publish(m *chunkStream, req PublishRequest) {
 	req.Software, req.Remote = g.software, g.raw.RemoteAddr()
 	pub, err := g.askPublish(req)
@@ -90,9 +90,9 @@ func (g *guard) ask(handler func(context.Context) error) (err error) {
 func (g *guard) OnRtmpConnect(*rtmp.ServerSession, rtmp.ObjectPairArray) {}
 
 // OnNewRtmpPubSession is lal's, right after NetStream.Publish.Start.
-func (g *guard) OnNewRtmpPubSession(s *rtmp.ServerSession) error {
-	s.SetPubSessionObserver(g)
-	return nil
+func (g *guard) OnNewRtmpPubSession(*rtmp.ServerSession) error {
+	g.started = true
+	return errAlone
 }
 
 // OnNewRtmpSubSession is lal's; no play gets to it.
@@ -100,29 +100,33 @@ func (g *guard) OnNewRtmpSubSession(*rtmp.ServerSession) error {
 	return errors.New("play is not available")
 }
 
-// OnReadRtmpAvMsg is lal's: one complete message. lal lets go of the payload;
-// it is copied only where its buffer would hold on to much more memory than
-// the message needs.
-func (g *guard) OnReadRtmpAvMsg(msg base.RtmpMsg) {
-	m := g.last
-	if m == nil || msg.Header.MsgTypeId != m.typ || len(msg.Payload) != int(m.length) {
-		g.end(EndProtocol, errors.New("lal and the guard disagree about a message"), nil)
-		return
+// take reads what a publisher sends until the connection ends.
+func (g *guard) take() {
+	if g.collector = newCollector(g.raw); g.collector != nil {
+		g.pause = time.NewTimer(gatherFor)
+		if !g.arm(time.Time{}) { // Kick sets one; silence is seen in gather
+			return
+		}
 	}
-	g.last = nil
+	if err := g.follow(g.message); err != nil {
+		g.end(EndProtocol, err, nil)
+	}
+}
+
+// deliver hands a message to the publisher, who owns its payload then.
+func (g *guard) deliver(m *chunkStream) {
 	g.messages++
-	payload := msg.Payload
-	if cap(payload) > len(payload)+len(payload)/4 {
-		payload = bytes.Clone(payload)
+	if m.length > 0 && isMedia(m.typ) {
+		g.waited = 0
 	}
-	if err := g.deliver(Message{Type: MessageType(m.typ), TimestampMS: m.timestamp, Payload: payload}); err != nil {
+	if err := g.hand(Message{Type: MessageType(m.typ), TimestampMS: m.timestamp, Payload: m.body}); err != nil {
 		reject := &Reject{Code: codeFailed, Description: err.Error()}
 		_ = errors.As(err, &reject)
 		g.end(EndKicked, err, reject)
 	}
 }
 
-func (g *guard) deliver(m Message) (err error) {
+func (g *guard) hand(m Message) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = g.panicked(p)

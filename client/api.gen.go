@@ -231,10 +231,16 @@ type App struct {
 	// Name Examples: Acme Live
 	Name string `json:"name"`
 
+	// PreviewTranscodingProfileID Profile of recordings' previews; null = the shipped one
+	PreviewTranscodingProfileID string `json:"previewTranscodingProfileId"`
+
 	// ReconnectWindowSeconds How long a room may stay LIVE_INACTIVE before it ends; null = no limit
 	//
 	// Examples: 120
 	ReconnectWindowSeconds int64 `json:"reconnectWindowSeconds"`
+
+	// ThumbnailTranscodingProfileID Profile of recordings' thumbnails; null = the shipped one
+	ThumbnailTranscodingProfileID string `json:"thumbnailTranscodingProfileId"`
 
 	// VODTranscodingProfileID Profile of recordings; null = the shipped one
 	VODTranscodingProfileID string `json:"vodTranscodingProfileId"`
@@ -260,13 +266,15 @@ type AppPatch struct {
 	// Name Cannot be cleared
 	//
 	// Examples: Acme Live
-	Name nullable.Nullable[string] `json:"name,omitempty,omitzero"`
+	Name                        nullable.Nullable[string] `json:"name,omitempty,omitzero"`
+	PreviewTranscodingProfileID nullable.Nullable[string] `json:"previewTranscodingProfileId,omitempty,omitzero"`
 
 	// ReconnectWindowSeconds null = no limit
 	//
 	// Examples: 120
-	ReconnectWindowSeconds  nullable.Nullable[int64]  `json:"reconnectWindowSeconds,omitempty,omitzero"`
-	VODTranscodingProfileID nullable.Nullable[string] `json:"vodTranscodingProfileId,omitempty,omitzero"`
+	ReconnectWindowSeconds        nullable.Nullable[int64]  `json:"reconnectWindowSeconds,omitempty,omitzero"`
+	ThumbnailTranscodingProfileID nullable.Nullable[string] `json:"thumbnailTranscodingProfileId,omitempty,omitzero"`
+	VODTranscodingProfileID       nullable.Nullable[string] `json:"vodTranscodingProfileId,omitempty,omitzero"`
 }
 
 // ContentPatch defines model for ContentPatch.
@@ -827,7 +835,7 @@ type NewAudio struct {
 
 // NewContent defines model for NewContent.
 type NewContent struct {
-	// AudioStream null = 128 kbit/s
+	// AudioStream null = 128 kbit/s, and in profiles of pictures
 	AudioStream struct {
 		// Bitrate Bits per second
 		//
@@ -835,11 +843,13 @@ type NewContent struct {
 		Bitrate int `json:"bitrate"`
 	} `json:"audioStream,omitempty,omitzero"`
 
-	// SegmentDuration Seconds; at most 6 for live streams
+	// SegmentDuration Seconds, at most 6 for live streams; null in profiles of pictures, needed in others
 	//
 	// Examples: 2
-	SegmentDuration int       `json:"segmentDuration"`
-	VideoStreams    []NewRung `json:"videoStreams"`
+	SegmentDuration int `json:"segmentDuration,omitempty,omitzero"`
+
+	// VideoStreams One in profiles of pictures
+	VideoStreams []NewRung `json:"videoStreams"`
 }
 
 // NewEndpoint defines model for NewEndpoint.
@@ -872,13 +882,15 @@ type NewEndpoint struct {
 
 // NewRung defines model for NewRung.
 type NewRung struct {
-	// Bitrate Bits per second
+	// Bitrate Bits per second; null in profiles of pictures, needed in others
 	//
 	// Examples: 2800000
-	Bitrate int `json:"bitrate"`
+	Bitrate int `json:"bitrate,omitempty,omitzero"`
 
-	// Height Examples: 720
-	Height int `json:"height"`
+	// Height null = follows the width, in profiles of pictures only
+	//
+	// Examples: 720
+	Height int `json:"height,omitempty,omitzero"`
 
 	// Name Unique in the profile; not audio, video, source or picture
 	//
@@ -1051,7 +1063,7 @@ type ProfileCreate struct {
 	Name    string     `json:"name"`
 	Profile NewContent `json:"profile"`
 
-	// Type One of BROADCAST_RTMP VIDEO
+	// Type One of BROADCAST_RTMP VIDEO THUMBNAIL PREVIEW
 	Type string `json:"type"`
 }
 
@@ -2127,7 +2139,7 @@ func (c *Client) ListTranscodingProfiles(ctx context.Context, params ListTransco
 
 // CreateTranscodingProfile is POST /v2/apps/me/transcoding-profiles: Make a transcoding profile.
 //
-// For live streams (named by a stream key or as the app's default) or for recordings (the app's vodTranscodingProfileId).
+// For live streams (named by a stream key or as the app's default), for recordings (the app's vodTranscodingProfileId) or for their pictures (thumbnailTranscodingProfileId, previewTranscodingProfileId).
 func (c *Client) CreateTranscodingProfile(ctx context.Context, body ProfileCreate, options ...CallOption) (*TranscodingProfile, error) {
 	path := "/v2/apps/me/transcoding-profiles"
 	return send[TranscodingProfile](ctx, c, http.MethodPost, path, nil, body, options)

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
@@ -84,8 +85,10 @@ func (s *Service) UpdateApp(ctx context.Context, c Caller, p AppPatch) (App, err
 		app.ModifiedAt = s.Now()
 		err = s.Store.Commit(ctx, Changes{
 			ID: s.IDs.New("tx"), Apps: []App{app},
-			ProfileUses: append(moved(was.DefaultTranscodingProfileID, app.DefaultTranscodingProfileID),
-				moved(was.VODTranscodingProfileID, app.VODTranscodingProfileID)...),
+			ProfileUses: slices.Concat(
+				moved(was.DefaultTranscodingProfileID, app.DefaultTranscodingProfileID), moved(was.VODTranscodingProfileID, app.VODTranscodingProfileID),
+				moved(was.ThumbnailTranscodingProfileID, app.ThumbnailTranscodingProfileID), moved(was.PreviewTranscodingProfileID, app.PreviewTranscodingProfileID),
+			),
 		})
 		return lostUpdate(err, p.IfVersion)
 	})
@@ -116,11 +119,19 @@ func (s *Service) checkAppPatch(ctx context.Context, c Caller, p AppPatch) error
 	if p.DefaultOutputMode.Value != nil {
 		v.mode("defaultOutputMode", *p.DefaultOutputMode.Value)
 	}
-	if err := s.checkProfile(ctx, &v, c, "defaultTranscodingProfileId", p.DefaultTranscodingProfileID, ProfileLive); err != nil {
-		return err
-	}
-	if err := s.checkProfile(ctx, &v, c, "vodTranscodingProfileId", p.VODTranscodingProfileID, ProfileVideo); err != nil {
-		return err
+	for _, f := range []struct {
+		name string
+		id   Field[broadcast.ProfileID]
+		want ProfileType
+	}{
+		{"defaultTranscodingProfileId", p.DefaultTranscodingProfileID, ProfileLive},
+		{"vodTranscodingProfileId", p.VODTranscodingProfileID, ProfileVideo},
+		{"thumbnailTranscodingProfileId", p.ThumbnailTranscodingProfileID, ProfileThumbnail},
+		{"previewTranscodingProfileId", p.PreviewTranscodingProfileID, ProfilePreview},
+	} {
+		if err := s.checkProfile(ctx, &v, c, f.name, f.id, f.want); err != nil {
+			return err
+		}
 	}
 	v.seconds("reconnectWindowSeconds", p.ReconnectWindowSeconds)
 	v.seconds("maxLiveSeconds", p.MaxLiveSeconds)
@@ -144,6 +155,8 @@ func (p AppPatch) apply(app *App) {
 		app.DefaultTranscodingProfileID = PassthroughProfile
 	}
 	set(&app.VODTranscodingProfileID, p.VODTranscodingProfileID)
+	set(&app.ThumbnailTranscodingProfileID, p.ThumbnailTranscodingProfileID)
+	set(&app.PreviewTranscodingProfileID, p.PreviewTranscodingProfileID)
 	setSeconds(&app.ReconnectWindow, p.ReconnectWindowSeconds)
 	setSeconds(&app.MaxLive, p.MaxLiveSeconds)
 }

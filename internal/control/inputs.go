@@ -56,13 +56,15 @@ func (p DataPatch) changes() bool { return p.Clear || len(p.Entries) > 0 }
 
 // AppPatch changes an app.
 type AppPatch struct {
-	Name                        Field[string]
-	DefaultOutputMode           Field[broadcast.Mode]
-	DefaultTranscodingProfileID Field[broadcast.ProfileID]
-	VODTranscodingProfileID     Field[broadcast.ProfileID]
-	ReconnectWindowSeconds      Field[int]
-	MaxLiveSeconds              Field[int]
-	IfVersion                   uint64 // 0 = any; the same in every patch
+	Name                          Field[string]
+	DefaultOutputMode             Field[broadcast.Mode]
+	DefaultTranscodingProfileID   Field[broadcast.ProfileID]
+	VODTranscodingProfileID       Field[broadcast.ProfileID]
+	ThumbnailTranscodingProfileID Field[broadcast.ProfileID]
+	PreviewTranscodingProfileID   Field[broadcast.ProfileID]
+	ReconnectWindowSeconds        Field[int]
+	MaxLiveSeconds                Field[int]
+	IfVersion                     uint64 // 0 = any; the same in every patch
 }
 
 // MemberInput makes or updates a member.

@@ -101,7 +101,9 @@ func (s *Service) deleteEndpointsOf(ctx context.Context, app App) error {
 // deleteProfilesOf also takes them out of the app's defaults.
 func (s *Service) deleteProfilesOf(ctx context.Context, app App) error {
 	none := Field[broadcast.ProfileID]{Set: true}
-	if _, err := s.UpdateApp(ctx, Caller{AppID: app.ID}, AppPatch{DefaultTranscodingProfileID: none, VODTranscodingProfileID: none}); err != nil {
+	if _, err := s.UpdateApp(ctx, Caller{AppID: app.ID}, AppPatch{
+		DefaultTranscodingProfileID: none, VODTranscodingProfileID: none, ThumbnailTranscodingProfileID: none, PreviewTranscodingProfileID: none,
+	}); err != nil {
 		return err
 	}
 	return eachPage(func(p Page) (List[TranscodingProfile], error) { return s.Store.Profiles(ctx, app.ID, p) }, func(list []TranscodingProfile) error {

@@ -41,7 +41,13 @@ type ProcessTask struct {
 	Folder  string
 	Sources []broadcast.PostFile
 	Profile TranscodingProfile // of type VIDEO
+	// Thumbnail and Preview are the sizes of the pictures.
+	Thumbnail, Preview PictureBox
 }
+
+// PictureBox is what a picture fits into, in its own shape and never enlarged.
+// A height of 0 follows the width.
+type PictureBox struct{ WidthPixels, HeightPixels int }
 
 // Processed is what a ProcessTask made.
 type Processed struct {
@@ -151,11 +157,37 @@ func (s *Service) transcode(ctx context.Context, j Job) error {
 		return fmt.Errorf("profile of post %s: %w", post.ID, err)
 	}
 	task := ProcessTask{PostID: post.ID, Folder: postFolder(post.ID), Sources: post.Sources, Profile: profile}
+	if task.Thumbnail, task.Preview, err = s.pictureBoxes(ctx, post.AppID); err != nil {
+		return fmt.Errorf("pictures of post %s: %w", post.ID, err)
+	}
 	done, err := s.Transcoder.Process(ctx, task, s.progress(ctx, post.ID))
 	if err != nil {
 		return s.mediaFailed(ctx, j, broadcast.OnProcessFailed, CodeProcessingFailed, err)
 	}
 	return s.processed(ctx, post.ID, done)
+}
+
+// pictureBoxes are the sizes of an app's pictures, by its profiles as they are now.
+func (s *Service) pictureBoxes(ctx context.Context, id broadcast.AppID) (thumbnail, preview PictureBox, err error) {
+	app, err := s.Store.App(ctx, id)
+	if err != nil {
+		return thumbnail, preview, err
+	}
+	box := func(own, shipped broadcast.ProfileID) (PictureBox, error) {
+		p, err := ResolveProfile(ctx, s.Store, cmp.Or(own, shipped), 0)
+		if errors.Is(err, ErrNotFound) { // the app has changed over meanwhile
+			p, err = ResolveProfile(ctx, s.Store, shipped, 0)
+		}
+		if err != nil {
+			return PictureBox{}, err
+		}
+		v := p.Content.VideoStreams[0]
+		return PictureBox{v.WidthPixels, v.HeightPixels}, nil
+	}
+	if thumbnail, err = box(app.ThumbnailTranscodingProfileID, ThumbnailProfile); err == nil {
+		preview, err = box(app.PreviewTranscodingProfileID, PreviewProfile)
+	}
+	return thumbnail, preview, err
 }
 
 // processed changes the post over to its new files, and archives its room.

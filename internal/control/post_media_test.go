@@ -29,6 +29,7 @@ type factory struct {
 	beforeProcess  func()
 	reportProgress []int
 	profiles       []control.TranscodingProfile // of the processes
+	boxes          []control.PictureBox         // thumbnail and preview of the last one
 }
 
 func (f *factory) CanEncode() bool            { return !f.noEncode }
@@ -60,6 +61,7 @@ func (f *factory) Source(ctx context.Context, t control.SourceTask) ([]broadcast
 func (f *factory) Process(ctx context.Context, t control.ProcessTask, progress func(int)) (control.Processed, error) {
 	f.processes++
 	f.profiles = append(f.profiles, t.Profile)
+	f.boxes = []control.PictureBox{t.Thumbnail, t.Preview}
 	if f.beforeProcess != nil {
 		f.beforeProcess()
 	}
@@ -96,6 +98,26 @@ func (r *recorded) is(post broadcast.PostState, room broadcast.RoomState, vod br
 		r.Fatalf("%d posts, %+v, room %s %s; want %s, %s, %s", len(posts), posts[0].Post, stored.State, stored.VODState, post, room, vod)
 	}
 	return posts[0].Post
+}
+
+// Pictures are made by the app's profiles, and by the shipped ones where the app
+// names none.
+func TestPicturesHaveTheSizesOfTheAppsProfiles(t *testing.T) {
+	r, f := withFactory(t)
+	p, err := r.CreateProfile(t.Context(), r.caller, control.ProfileInput{Type: control.ProfileThumbnail, Name: "square", Content: control.ProfileContent{
+		VideoStreams: []control.VideoStream{{Name: "picture", WidthPixels: 400, HeightPixels: 400}},
+	}})
+	r.no(err)
+	_, err = r.UpdateApp(t.Context(), r.caller, control.AppPatch{ThumbnailTranscodingProfileID: control.Field[broadcast.ProfileID]{Set: true, Value: &p.ID}})
+	r.no(err)
+	r.settleFor(100)
+	r.is(broadcast.PostProcessed, broadcast.RoomArchived, broadcast.VODArchived)
+	if want := []control.PictureBox{{WidthPixels: 400, HeightPixels: 400}, {WidthPixels: 320}}; !slices.Equal(f.boxes, want) {
+		t.Errorf("boxes %v, want %v", f.boxes, want)
+	}
+	if err := r.DeleteProfile(t.Context(), r.caller, p.ID); err == nil {
+		t.Error("a profile that the app names is deleted")
+	}
 }
 
 // The revision that was the newest when the recording became playable is the

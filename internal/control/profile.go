@@ -13,13 +13,15 @@ import (
 // ProfileType says what a transcoding profile is for.
 type ProfileType string
 
-// The types of transcoding profile. Apps make those of the first two.
+// The types of transcoding profile.
 const (
 	ProfileLive      ProfileType = "BROADCAST_RTMP"
 	ProfileVideo     ProfileType = "VIDEO"
 	ProfileThumbnail ProfileType = "THUMBNAIL"
 	ProfilePreview   ProfileType = "PREVIEW"
 )
+
+func (t ProfileType) picture() bool { return t == ProfileThumbnail || t == ProfilePreview }
 
 // The shipped profiles: every app has them, none is stored.
 const (

@@ -38,9 +38,10 @@ func (p TranscodingProfile) check() []broadcast.FieldError {
 	switch p.Type {
 	case ProfileLive, ProfileVideo:
 	case ProfileThumbnail, ProfilePreview:
-		v.add(broadcast.CodeInvalidField, "type", "pictures are made by the shipped profiles only; must be BROADCAST_RTMP or VIDEO")
+		p.Content.checkPicture(&v)
+		return v.fields
 	default:
-		v.add(broadcast.CodeInvalidField, "type", "must be BROADCAST_RTMP or VIDEO")
+		v.add(broadcast.CodeInvalidField, "type", "must be BROADCAST_RTMP, VIDEO, THUMBNAIL or PREVIEW")
 	}
 	c := p.Content
 	longest := int64(maxSegmentSeconds)
@@ -70,6 +71,32 @@ func (p TranscodingProfile) check() []broadcast.FieldError {
 		v.between(at+"bitrate", s.BitrateBPS, minVideoBitrate, maxVideoBitrate)
 	}
 	return v.fields
+}
+
+// checkPicture: a picture has a size and nothing else.
+func (c ProfileContent) checkPicture(v *invalid) {
+	const none = "has no place in a profile of pictures"
+	if c.SegmentSeconds != 0 {
+		v.add(broadcast.CodeInvalidField, "profile.segmentDuration", none)
+	}
+	if c.AudioBitrateBPS != 0 {
+		v.add(broadcast.CodeInvalidField, "profile.audioStream", none)
+	}
+	if len(c.VideoStreams) != 1 {
+		v.add(broadcast.CodeInvalidField, "profile.videoStreams", "must have one entry in a profile of pictures")
+		return
+	}
+	s := c.VideoStreams[0]
+	if !streamName.MatchString(s.Name) {
+		v.add(broadcast.CodeInvalidField, "profile.videoStreams[0].name", "must match %s", streamName)
+	}
+	v.side("profile.videoStreams[0].width", s.WidthPixels)
+	if s.HeightPixels != 0 {
+		v.side("profile.videoStreams[0].height", s.HeightPixels)
+	}
+	if s.BitrateBPS != 0 {
+		v.add(broadcast.CodeInvalidField, "profile.videoStreams[0].bitrate", none)
+	}
 }
 
 func (v *invalid) between(field string, n, low, high int64) {

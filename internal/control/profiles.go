@@ -44,7 +44,7 @@ func (p ProfilePatch) apply(to *TranscodingProfile) {
 
 // fill puts the defaults in the place of what is not said.
 func (p *TranscodingProfile) fill() {
-	if p.Content.AudioBitrateBPS == 0 {
+	if p.Content.AudioBitrateBPS == 0 && !p.Type.picture() {
 		p.Content.AudioBitrateBPS = defaultAudioBitrate
 	}
 }

@@ -14,6 +14,9 @@ type App struct {
 	DefaultOutputMode           broadcast.Mode
 	DefaultTranscodingProfileID broadcast.ProfileID
 	VODTranscodingProfileID     broadcast.ProfileID
+	// Those of the pictures of recordings; "" = the shipped ones.
+	ThumbnailTranscodingProfileID broadcast.ProfileID
+	PreviewTranscodingProfileID   broadcast.ProfileID
 	// ReconnectWindow is how long a show may stay LIVE_INACTIVE; nil = no limit.
 	ReconnectWindow *time.Duration
 	// MaxLive is how long a show may last from go live; nil = no limit.

@@ -89,24 +89,35 @@ func inputs(files []string) (args []string) {
 	return args
 }
 
+// Box is what a picture fits into, in its own shape and never enlarged. A
+// height of 0 follows the width.
+type Box struct{ WidthPixels, HeightPixels int }
+
+func (b Box) scale() string {
+	if b.HeightPixels == 0 {
+		return fmt.Sprintf("scale='min(%d,iw)':-2", b.WidthPixels)
+	}
+	return fmt.Sprintf("scale='min(%d,iw)':'min(%d,ih)':force_original_aspect_ratio=decrease:force_divisible_by=2", b.WidthPixels, b.HeightPixels)
+}
+
 // Thumbnail takes the first picture that is not black, at most a minute in.
-func Thumbnail(in, out string) []string {
+func Thumbnail(in string, fit Box, out string) []string {
 	return []string{
-		"-t", "60", "-i", in, "-map", "0:v:0", "-vf", "blackframe=0:32,metadata=select:key=lavfi.blackframe.pblack:value=90:function=less,scale='min(1280,iw)':-2",
+		"-t", "60", "-i", in, "-map", "0:v:0", "-vf", "blackframe=0:32,metadata=select:key=lavfi.blackframe.pblack:value=90:function=less," + fit.scale(),
 		"-frames:v", "1", "-q:v", "3", "-update", "1", "-f", "image2", out,
 	}
 }
 
 // FirstPicture takes the first picture, whatever it shows.
-func FirstPicture(in, out string) []string {
-	return []string{"-i", in, "-map", "0:v:0", "-vf", "scale='min(1280,iw)':-2", "-frames:v", "1", "-q:v", "3", "-update", "1", "-f", "image2", out}
+func FirstPicture(in string, fit Box, out string) []string {
+	return []string{"-i", in, "-map", "0:v:0", "-vf", fit.scale(), "-frames:v", "1", "-q:v", "3", "-update", "1", "-f", "image2", out}
 }
 
 // Preview makes three seconds of animated WebP from the given second on.
-func Preview(in string, fromSeconds float64, out string) []string {
+func Preview(in string, fromSeconds float64, fit Box, out string) []string {
 	return []string{
 		"-ss", strconv.FormatFloat(fromSeconds, 'f', 3, 64), "-t", "3", "-i", in, "-map", "0:v:0",
-		"-vf", "fps=8,scale='min(320,iw)':-2", "-c:v", "libwebp", "-loop", "0", "-q:v", "60", "-f", "webp", out,
+		"-vf", "fps=8," + fit.scale(), "-c:v", "libwebp", "-loop", "0", "-q:v", "60", "-f", "webp", out,
 	}
 }
 

@@ -32,9 +32,10 @@ func TestArguments(t *testing.T) {
 		{"join", Join([]string{"v.mp4", "a.mp4"}, "out.mp4")},
 		{"package", Package([]string{"v.mp4", "w.mp4", "a.mp4"}, 2, 4, "out/manifest.mpd")},
 		{"package audio", Package([]string{"a.mp4"}, 0, 4, "out/manifest.mpd")},
-		{"thumbnail", Thumbnail("in.mp4", "out.jpg")},
-		{"first picture", FirstPicture("in.mp4", "out.jpg")},
-		{"preview", Preview("in.mp4", 12.5, "out.webp")},
+		{"thumbnail", Thumbnail("in.mp4", Box{WidthPixels: 1280}, "out.jpg")},
+		{"first picture", FirstPicture("in.mp4", Box{WidthPixels: 1280}, "out.jpg")},
+		{"preview", Preview("in.mp4", 12.5, Box{WidthPixels: 320}, "out.webp")},
+		{"preview in a box", Preview("in.mp4", 0, Box{320, 180}, "out.webp")},
 		{"sprite", Sprite("in.mp4", 2, 10, 3, 160, 90, "out.jpg")},
 	} {
 		b.WriteString(c.name + ":\n  " + strings.Join(c.args, " ") + "\n")

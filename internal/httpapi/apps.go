@@ -14,23 +14,27 @@ type Guarded struct {
 }
 
 type appPatch struct {
-	Name                        opt[string] `json:"name" required:"false" nullable:"false" minLength:"1" maxLength:"128" doc:"Cannot be cleared" example:"Acme Live"`
-	DefaultOutputMode           opt[string] `json:"defaultOutputMode" required:"false" enum:"RTMP,CMAF,RTMP_CMAF" doc:"null = CMAF"`
-	DefaultTranscodingProfileID opt[string] `json:"defaultTranscodingProfileId" required:"false" maxLength:"128"`
-	VODTranscodingProfileID     opt[string] `json:"vodTranscodingProfileId" required:"false" maxLength:"128"`
-	ReconnectWindowSeconds      opt[whole]  `json:"reconnectWindowSeconds" required:"false" minimum:"1" maximum:"2592000" doc:"null = no limit" example:"120"`
-	MaxLiveSeconds              opt[whole]  `json:"maxLiveSeconds" required:"false" minimum:"1" maximum:"2592000" doc:"null = no limit" example:"43200"`
+	Name                          opt[string] `json:"name" required:"false" nullable:"false" minLength:"1" maxLength:"128" doc:"Cannot be cleared" example:"Acme Live"`
+	DefaultOutputMode             opt[string] `json:"defaultOutputMode" required:"false" enum:"RTMP,CMAF,RTMP_CMAF" doc:"null = CMAF"`
+	DefaultTranscodingProfileID   opt[string] `json:"defaultTranscodingProfileId" required:"false" maxLength:"128"`
+	VODTranscodingProfileID       opt[string] `json:"vodTranscodingProfileId" required:"false" maxLength:"128"`
+	ThumbnailTranscodingProfileID opt[string] `json:"thumbnailTranscodingProfileId" required:"false" maxLength:"128"`
+	PreviewTranscodingProfileID   opt[string] `json:"previewTranscodingProfileId" required:"false" maxLength:"128"`
+	ReconnectWindowSeconds        opt[whole]  `json:"reconnectWindowSeconds" required:"false" minimum:"1" maximum:"2592000" doc:"null = no limit" example:"120"`
+	MaxLiveSeconds                opt[whole]  `json:"maxLiveSeconds" required:"false" minimum:"1" maximum:"2592000" doc:"null = no limit" example:"43200"`
 }
 
 func (p appPatch) of(ifMatch string) control.AppPatch {
 	return control.AppPatch{
-		Name:                        p.Name.Field,
-		DefaultOutputMode:           field(p.DefaultOutputMode, asMode),
-		DefaultTranscodingProfileID: field(p.DefaultTranscodingProfileID, asProfile),
-		VODTranscodingProfileID:     field(p.VODTranscodingProfileID, asProfile),
-		ReconnectWindowSeconds:      field(p.ReconnectWindowSeconds, asInt),
-		MaxLiveSeconds:              field(p.MaxLiveSeconds, asInt),
-		IfVersion:                   ifVersion(ifMatch),
+		Name:                          p.Name.Field,
+		DefaultOutputMode:             field(p.DefaultOutputMode, asMode),
+		DefaultTranscodingProfileID:   field(p.DefaultTranscodingProfileID, asProfile),
+		VODTranscodingProfileID:       field(p.VODTranscodingProfileID, asProfile),
+		ThumbnailTranscodingProfileID: field(p.ThumbnailTranscodingProfileID, asProfile),
+		PreviewTranscodingProfileID:   field(p.PreviewTranscodingProfileID, asProfile),
+		ReconnectWindowSeconds:        field(p.ReconnectWindowSeconds, asInt),
+		MaxLiveSeconds:                field(p.MaxLiveSeconds, asInt),
+		IfVersion:                     ifVersion(ifMatch),
 	}
 }
 

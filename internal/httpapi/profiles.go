@@ -58,21 +58,21 @@ func transcodingProfileOf(p control.TranscodingProfile) TranscodingProfile {
 // The bounds are control's, for the document.
 type (
 	newRung struct {
-		Name    string `json:"name" pattern:"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$" doc:"Unique in the profile; not audio, video, source or picture" example:"720p"`
-		Width   whole  `json:"width" minimum:"64" maximum:"4096" multipleOf:"2" example:"1280"`
-		Height  whole  `json:"height" minimum:"64" maximum:"4096" multipleOf:"2" example:"720"`
-		Bitrate whole  `json:"bitrate" minimum:"100000" maximum:"50000000" doc:"Bits per second" example:"2800000"`
+		Name    string     `json:"name" pattern:"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$" doc:"Unique in the profile; not audio, video, source or picture" example:"720p"`
+		Width   whole      `json:"width" minimum:"64" maximum:"4096" multipleOf:"2" example:"1280"`
+		Height  opt[whole] `json:"height" required:"false" minimum:"64" maximum:"4096" multipleOf:"2" doc:"null = follows the width, in profiles of pictures only" example:"720"`
+		Bitrate opt[whole] `json:"bitrate" required:"false" minimum:"100000" maximum:"50000000" doc:"Bits per second; null in profiles of pictures, needed in others" example:"2800000"`
 	}
 	newAudio struct {
 		Bitrate whole `json:"bitrate" minimum:"32000" maximum:"320000" doc:"Bits per second" example:"128000"`
 	}
 	newContent struct {
-		SegmentDuration whole         `json:"segmentDuration" minimum:"1" maximum:"10" doc:"Seconds; at most 6 for live streams" example:"2"`
-		VideoStreams    []newRung     `json:"videoStreams" minItems:"1" maxItems:"6" nullable:"false"`
-		AudioStream     opt[newAudio] `json:"audioStream" required:"false" doc:"null = 128 kbit/s"`
+		SegmentDuration opt[whole]    `json:"segmentDuration" required:"false" minimum:"1" maximum:"10" doc:"Seconds, at most 6 for live streams; null in profiles of pictures, needed in others" example:"2"`
+		VideoStreams    []newRung     `json:"videoStreams" minItems:"1" maxItems:"6" nullable:"false" doc:"One in profiles of pictures"`
+		AudioStream     opt[newAudio] `json:"audioStream" required:"false" doc:"null = 128 kbit/s, and in profiles of pictures"`
 	}
 	profileCreate struct {
-		Type    string     `json:"type" enum:"BROADCAST_RTMP,VIDEO"`
+		Type    string     `json:"type" enum:"BROADCAST_RTMP,VIDEO,THUMBNAIL,PREVIEW"`
 		Name    string     `json:"name" minLength:"1" maxLength:"128" example:"mobile first"`
 		Profile newContent `json:"profile"`
 	}
@@ -90,7 +90,7 @@ type (
 func rungs(list []newRung) []control.VideoStream {
 	out := make([]control.VideoStream, 0, len(list))
 	for _, r := range list {
-		out = append(out, control.VideoStream{Name: r.Name, WidthPixels: int(r.Width), HeightPixels: int(r.Height), BitrateBPS: int64(r.Bitrate)})
+		out = append(out, control.VideoStream{Name: r.Name, WidthPixels: int(r.Width), HeightPixels: int(r.Height.or(0)), BitrateBPS: int64(r.Bitrate.or(0))})
 	}
 	return out
 }
@@ -99,7 +99,7 @@ func audioBitrate(a newAudio) int64 { return int64(a.Bitrate) }
 
 func (p profileCreate) of() control.ProfileInput {
 	in := control.ProfileInput{Type: control.ProfileType(p.Type), Name: p.Name, Content: control.ProfileContent{
-		SegmentSeconds: int(p.Profile.SegmentDuration), VideoStreams: rungs(p.Profile.VideoStreams),
+		SegmentSeconds: int(p.Profile.SegmentDuration.or(0)), VideoStreams: rungs(p.Profile.VideoStreams),
 	}}
 	if a := p.Profile.AudioStream.Value; a != nil {
 		in.Content.AudioBitrateBPS = audioBitrate(*a)
@@ -160,7 +160,7 @@ func profileOp(s side, id, method, path, summary, description string, codes ...b
 
 func (a *api) registerProfiles() {
 	create := profileOp(serverAPI, "createTranscodingProfile", http.MethodPost, "", "Make a transcoding profile",
-		"For live streams (named by a stream key or as the app's default) or for recordings (the app's vodTranscodingProfileId).")
+		"For live streams (named by a stream key or as the app's default), for recordings (the app's vodTranscodingProfileId) or for their pictures (thumbnailTranscodingProfileId, previewTranscodingProfileId).")
 	create.status = http.StatusCreated
 	register(a, create, func(ctx context.Context, c control.Caller, in *struct{ Body profileCreate }) (*one[TranscodingProfile], error) {
 		return oneProfile(a.Service.CreateProfile(ctx, c, in.Body.of()))

@@ -89,12 +89,12 @@ func TestProfilesAreNamedByTheRightType(t *testing.T) {
 func TestEveryWrongFieldOfAProfileIsNamedAtOnce(t *testing.T) {
 	w := newWorld(t)
 	auth := w.acme.basic()
-	a := w.want(w.send("POST", "/v2/apps/me/transcoding-profiles", auth, `{"type":"PREVIEW","name":"","profile":{"segmentDuration":11,"videoStreams":[
+	a := w.want(w.send("POST", "/v2/apps/me/transcoding-profiles", auth, `{"type":"VIDEO","name":"","profile":{"segmentDuration":11,"videoStreams":[
 		{"name":"a","width":1279,"height":10,"bitrate":1},{"name":"a","width":640,"height":360,"bitrate":500000},{"name":"audio","width":640,"bitrate":500000}],
 		"audioStream":{"bitrate":1}}}`), 422, "INVALID_FIELD")
 	want := []string{
 		"name", "profile.audioStream.bitrate", "profile.segmentDuration", "profile.videoStreams[0].bitrate", "profile.videoStreams[0].height",
-		"profile.videoStreams[0].width", "profile.videoStreams[1].name", "profile.videoStreams[2].height", "profile.videoStreams[2].name", "type",
+		"profile.videoStreams[0].width", "profile.videoStreams[1].name", "profile.videoStreams[2].height", "profile.videoStreams[2].name",
 	}
 	if got := fieldsOf(a); !slices.Equal(got, want) {
 		t.Errorf("fields %v\nwant   %v\n%s", got, want, a.raw)
@@ -109,6 +109,36 @@ func TestEveryWrongFieldOfAProfileIsNamedAtOnce(t *testing.T) {
 		t.Errorf("cleared: %v", got)
 	}
 	w.want(w.send("GET", path, auth, ""), 200, "")
+}
+
+func TestProfilesOfPicturesHaveASizeAndNothingElse(t *testing.T) {
+	w := newWorld(t)
+	auth := w.acme.basic()
+	body := `{"type":"THUMBNAIL","name":"small","profile":{"videoStreams":[{"name":"picture","width":640}]}}`
+	made := w.want(w.send("POST", "/v2/apps/me/transcoding-profiles", auth, body), 201, "")
+	if !strings.Contains(made.raw, `"profile":{"segmentDuration":null,"videoStreams":[{"name":"picture","width":640,"height":null,"bitrate":null}],"audioStream":null}`) {
+		t.Errorf("%s", made.raw)
+	}
+	preview := w.newProfile(w.acme, `{"type":"PREVIEW","name":"square","profile":{"segmentDuration":null,"audioStream":null,"videoStreams":[{"name":"p","width":200,"height":200,"bitrate":null}]}}`)
+	a := w.want(w.send("POST", "/v2/apps/me/transcoding-profiles", auth, `{"type":"THUMBNAIL","name":"x","profile":{"segmentDuration":2,"audioStream":{"bitrate":64000},
+		"videoStreams":[{"name":"p","width":64,"height":64,"bitrate":100000}]}}`), 422, "INVALID_FIELD")
+	if got := fieldsOf(a); !slices.Equal(got, []string{"profile.audioStream", "profile.segmentDuration", "profile.videoStreams[0].bitrate"}) {
+		t.Errorf("fields %v", got)
+	}
+	w.want(w.send("POST", "/v2/apps/me/transcoding-profiles", auth, strings.Replace(body, "THUMBNAIL", "VIDEO", 1)), 422, "INVALID_FIELD")
+	w.want(w.send("POST", "/v2/apps/me/transcoding-profiles", auth, strings.Replace(body, `[{`, `[{"name":"q","width":64},{`, 1)), 422, "INVALID_FIELD")
+
+	w.want(w.send("PATCH", "/v2/apps/me", auth, `{"thumbnailTranscodingProfileId":"`+preview+`"}`), 422, "INVALID_FIELD")
+	app := w.ok(w.send("PATCH", "/v2/apps/me", auth, `{"thumbnailTranscodingProfileId":"`+made.text("id")+`","previewTranscodingProfileId":"`+preview+`"}`))
+	if app.text("thumbnailTranscodingProfileId") != made.text("id") || app.text("previewTranscodingProfileId") != preview {
+		t.Errorf("%s", app.raw)
+	}
+	path := "/v2/apps/me/transcoding-profiles/" + preview
+	w.ok(w.send("PATCH", path, auth, `{"profile":{"videoStreams":[{"name":"p","width":300}]}}`))
+	w.want(w.send("PATCH", path, auth, `{"profile":{"segmentDuration":2}}`), 422, "INVALID_FIELD")
+	w.want(w.send("DELETE", path, auth, ""), 409, "TRANSCODING_PROFILE_IN_USE")
+	w.ok(w.send("PATCH", "/v2/apps/me", auth, `{"previewTranscodingProfileId":null}`))
+	w.want(w.send("DELETE", path, auth, ""), 204, "")
 }
 
 func TestShippedProfilesAreThereForEveryAppAndReadOnly(t *testing.T) {

@@ -12,25 +12,29 @@ import (
 // never left out.
 
 type app struct {
-	ID                          string    `json:"id" example:"app_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
-	Name                        string    `json:"name" example:"Acme Live"`
-	DefaultOutputMode           string    `json:"defaultOutputMode" enum:"RTMP,CMAF,RTMP_CMAF" example:"CMAF" doc:"Live outputs where neither the publishing URL nor the stream key says otherwise"`
-	DefaultTranscodingProfileID *string   `json:"defaultTranscodingProfileId" doc:"Profile of live streams; null = passthrough"`
-	VODTranscodingProfileID     *string   `json:"vodTranscodingProfileId" doc:"Profile of recordings; null = the shipped one"`
-	ReconnectWindowSeconds      *int      `json:"reconnectWindowSeconds" doc:"How long a room may stay LIVE_INACTIVE before it ends; null = no limit" example:"120"`
-	MaxLiveSeconds              *int      `json:"maxLiveSeconds" doc:"How long a room may be live; null = no limit" example:"43200"`
-	CreatedAt                   timestamp `json:"createdAt"`
-	LastModifiedAt              timestamp `json:"lastModifiedAt"`
+	ID                            string    `json:"id" example:"app_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"`
+	Name                          string    `json:"name" example:"Acme Live"`
+	DefaultOutputMode             string    `json:"defaultOutputMode" enum:"RTMP,CMAF,RTMP_CMAF" example:"CMAF" doc:"Live outputs where neither the publishing URL nor the stream key says otherwise"`
+	DefaultTranscodingProfileID   *string   `json:"defaultTranscodingProfileId" doc:"Profile of live streams; null = passthrough"`
+	VODTranscodingProfileID       *string   `json:"vodTranscodingProfileId" doc:"Profile of recordings; null = the shipped one"`
+	ThumbnailTranscodingProfileID *string   `json:"thumbnailTranscodingProfileId" doc:"Profile of recordings' thumbnails; null = the shipped one"`
+	PreviewTranscodingProfileID   *string   `json:"previewTranscodingProfileId" doc:"Profile of recordings' previews; null = the shipped one"`
+	ReconnectWindowSeconds        *int      `json:"reconnectWindowSeconds" doc:"How long a room may stay LIVE_INACTIVE before it ends; null = no limit" example:"120"`
+	MaxLiveSeconds                *int      `json:"maxLiveSeconds" doc:"How long a room may be live; null = no limit" example:"43200"`
+	CreatedAt                     timestamp `json:"createdAt"`
+	LastModifiedAt                timestamp `json:"lastModifiedAt"`
 }
 
 func appOf(a control.App) app {
 	return app{
 		ID: string(a.ID), Name: a.Name, DefaultOutputMode: string(a.DefaultOutputMode),
-		DefaultTranscodingProfileID: orNull(a.DefaultTranscodingProfileID),
-		VODTranscodingProfileID:     orNull(a.VODTranscodingProfileID),
-		ReconnectWindowSeconds:      wholeSeconds(a.ReconnectWindow),
-		MaxLiveSeconds:              wholeSeconds(a.MaxLive),
-		CreatedAt:                   timestamp{a.CreatedAt}, LastModifiedAt: timestamp{a.ModifiedAt},
+		DefaultTranscodingProfileID:   orNull(a.DefaultTranscodingProfileID),
+		VODTranscodingProfileID:       orNull(a.VODTranscodingProfileID),
+		ThumbnailTranscodingProfileID: orNull(a.ThumbnailTranscodingProfileID),
+		PreviewTranscodingProfileID:   orNull(a.PreviewTranscodingProfileID),
+		ReconnectWindowSeconds:        wholeSeconds(a.ReconnectWindow),
+		MaxLiveSeconds:                wholeSeconds(a.MaxLive),
+		CreatedAt:                     timestamp{a.CreatedAt}, LastModifiedAt: timestamp{a.ModifiedAt},
 	}
 }
 

@@ -555,7 +555,7 @@ export interface paths {
         put?: never;
         /**
          * Make a transcoding profile
-         * @description For live streams (named by a stream key or as the app's default) or for recordings (the app's vodTranscodingProfileId).
+         * @description For live streams (named by a stream key or as the app's default), for recordings (the app's vodTranscodingProfileId) or for their pictures (thumbnailTranscodingProfileId, previewTranscodingProfileId).
          */
         post: operations["createTranscodingProfile"];
         delete?: never;
@@ -1371,12 +1371,16 @@ export interface components {
             maxLiveSeconds: number | null;
             /** @example Acme Live */
             name: string;
+            /** @description Profile of recordings' previews; null = the shipped one */
+            previewTranscodingProfileId: string | null;
             /**
              * Format: int64
              * @description How long a room may stay LIVE_INACTIVE before it ends; null = no limit
              * @example 120
              */
             reconnectWindowSeconds: number | null;
+            /** @description Profile of recordings' thumbnails; null = the shipped one */
+            thumbnailTranscodingProfileId: string | null;
             /** @description Profile of recordings; null = the shipped one */
             vodTranscodingProfileId: string | null;
         };
@@ -1401,11 +1405,13 @@ export interface components {
              * @example Acme Live
              */
             name?: string;
+            previewTranscodingProfileId?: string | null;
             /**
              * @description null = no limit
              * @example 120
              */
             reconnectWindowSeconds?: number | null;
+            thumbnailTranscodingProfileId?: string | null;
             vodTranscodingProfileId?: string | null;
         };
         ContentPatch: {
@@ -1931,7 +1937,7 @@ export interface components {
             bitrate: number;
         };
         NewContent: {
-            /** @description null = 128 kbit/s */
+            /** @description null = 128 kbit/s, and in profiles of pictures */
             audioStream?: {
                 /**
                  * @description Bits per second
@@ -1940,10 +1946,11 @@ export interface components {
                 bitrate: number;
             } | null;
             /**
-             * @description Seconds; at most 6 for live streams
+             * @description Seconds, at most 6 for live streams; null in profiles of pictures, needed in others
              * @example 2
              */
-            segmentDuration: number;
+            segmentDuration?: number | null;
+            /** @description One in profiles of pictures */
             videoStreams: components["schemas"]["NewRung"][];
         };
         NewEndpoint: {
@@ -1975,12 +1982,15 @@ export interface components {
         };
         NewRung: {
             /**
-             * @description Bits per second
+             * @description Bits per second; null in profiles of pictures, needed in others
              * @example 2800000
              */
-            bitrate: number;
-            /** @example 720 */
-            height: number;
+            bitrate?: number | null;
+            /**
+             * @description null = follows the width, in profiles of pictures only
+             * @example 720
+             */
+            height?: number | null;
             /**
              * @description Unique in the profile; not audio, video, source or picture
              * @example 720p
@@ -2140,7 +2150,7 @@ export interface components {
             name: string;
             profile: components["schemas"]["NewContent"];
             /** @enum {string} */
-            type: "BROADCAST_RTMP" | "VIDEO";
+            type: "BROADCAST_RTMP" | "VIDEO" | "THUMBNAIL" | "PREVIEW";
         };
         ProfilePatch: {
             /** @description Cannot be cleared */

@@ -184,7 +184,7 @@ func TestASecondRunGoesOnWhereTheFirstOneWasKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	vod, _ := control.ShippedProfile(control.VODProfile)
-	task := control.ProcessTask{PostID: "post_1", Folder: "posts/post_1/", Profile: vod, Sources: []broadcast.PostFile{{Key: "posts/post_1/source.mp4"}}}
+	task := control.ProcessTask{PostID: "post_1", Folder: "posts/post_1/", Profile: vod, Thumbnail: control.PictureBox{WidthPixels: 1280}, Preview: control.PictureBox{WidthPixels: 160, HeightPixels: 160}, Sources: []broadcast.PostFile{{Key: "posts/post_1/source.mp4"}}}
 	ctx, cancel := context.WithCancel(t.Context())
 	if _, err := j.Process(ctx, task, func(int) { cancel() }); !errors.Is(err, context.Canceled) {
 		t.Fatalf("the first run: %v", err)
@@ -226,6 +226,10 @@ func TestASecondRunGoesOnWhereTheFirstOneWasKilled(t *testing.T) {
 		if info, err := os.Stat(f.path(key)); key == "" || err != nil || info.Size() == 0 {
 			t.Errorf("picture %q: %v", key, err)
 		}
+	}
+	// RFC 9649, 2.7.1: the canvas in VP8X, each side less one.
+	if webp, err := os.ReadFile(f.path(done.PreviewKey)); err != nil || len(webp) < 30 || webp[24] != 159 || webp[27] != 89 {
+		t.Errorf("the preview of a 640×360 source does not fill a box of 160×160 (%v)", err)
 	}
 	master := slices.IndexFunc(f.puts, func(k string) bool { return strings.HasSuffix(k, "master.m3u8") })
 	last := slices.IndexFunc(f.puts, func(k string) bool { return strings.HasSuffix(k, ".m4s") })
@@ -276,7 +280,7 @@ func process(t *testing.T, spec mediatest.Spec) (f *folder, src string, done con
 		t.Fatal(err)
 	}
 	vod, _ := control.ShippedProfile(control.VODProfile)
-	task := control.ProcessTask{PostID: "post_1", Folder: "posts/post_1/", Profile: vod, Sources: []broadcast.PostFile{{Key: "posts/post_1/source.mp4"}}}
+	task := control.ProcessTask{PostID: "post_1", Folder: "posts/post_1/", Profile: vod, Thumbnail: control.PictureBox{WidthPixels: 1280}, Preview: control.PictureBox{WidthPixels: 160, HeightPixels: 160}, Sources: []broadcast.PostFile{{Key: "posts/post_1/source.mp4"}}}
 	if done, err = newJob(t, f).Process(t.Context(), task, func(int) {}); err != nil {
 		t.Fatal(err)
 	}

@@ -41,12 +41,13 @@ func (w *work) pictures(ctx context.Context, done *control.Processed) {
 		}
 		return w.task.Folder + name
 	}
-	done.ThumbnailKey = picture("thumbnail.jpg", func(out string) []string { return ffmpeg.Thumbnail(w.source, out) })
+	thumbnail, preview := ffmpeg.Box(w.task.Thumbnail), ffmpeg.Box(w.task.Preview)
+	done.ThumbnailKey = picture("thumbnail.jpg", func(out string) []string { return ffmpeg.Thumbnail(w.source, thumbnail, out) })
 	if done.ThumbnailKey == "" { // all black
-		done.ThumbnailKey = picture("thumbnail.jpg", func(out string) []string { return ffmpeg.FirstPicture(w.source, out) })
+		done.ThumbnailKey = picture("thumbnail.jpg", func(out string) []string { return ffmpeg.FirstPicture(w.source, thumbnail, out) })
 	}
 	from := max(0, min(w.media.Duration.Seconds()/10, w.media.Duration.Seconds()-3))
-	done.PreviewKey = picture("preview.webp", func(out string) []string { return ffmpeg.Preview(w.source, from, out) })
+	done.PreviewKey = picture("preview.webp", func(out string) []string { return ffmpeg.Preview(w.source, from, preview, out) })
 
 	g := newGrid(w.media.Duration, w.media.Video.WidthPixels, w.media.Video.HeightPixels)
 	done.SpriteKey = picture("sprite.jpg", func(out string) []string {

@@ -14,6 +14,8 @@ PROFILES = {
     "transcodingProfileId": "prof_passthrough",
     "defaultTranscodingProfileId": "prof_720p_360p",
     "vodTranscodingProfileId": "prof_vod_default",
+    "thumbnailTranscodingProfileId": "prof_thumbnail_default",
+    "previewTranscodingProfileId": "prof_preview_default",
 }
 cursors = {}  # by path and order: of the last answer
 
@@ -80,6 +82,10 @@ def filter_case(ctx, case):
 BEYOND_SCHEMAS = (
     b"must be unique and none of",
     b'"profile.segmentDuration","message":"must be between 1 and 6"',  # of live streams
+    # What a profile has depends on its type.
+    b"in a profile of pictures",
+    b'"field":"profile.segmentDuration","message":"must be between',
+    b'"field":"profile.videoStreams[0].',
     b"VIDEO_ROOM_TYPE_NOT_AVAILABLE",
 )
 

@@ -62,8 +62,10 @@ fuzz: ## run every fuzz target for T=60s
 bench: ## run the benchmarks (B=pattern)
 	@scripts/each-test bench '^func Benchmark' go test -run '^$$' -bench '$(B)' -benchmem {}
 
-bench-ingest: build ## CPU and memory of ingest beside nginx-rtmp (docs/bench/ingest.md; needs a quiet machine)
-	@go run ./internal/e2e/peerbench -roomcast bin/roomcast
+bench-ingest: build ## CPU and memory of ingest, packaging and uploads beside their peers (docs/bench/ingest.md; needs a quiet machine)
+	@go build -o bin/peerbench ./internal/e2e/peerbench
+	@bin/peerbench -roomcast bin/roomcast
+	@bin/peerbench -unpaced -roomcast bin/roomcast
 
 bench-play: build ## CPU and memory of viewers beside nginx-rtmp and a plain loop (docs/bench/play.md; the same)
 	@go build -o bin/peerbench ./internal/e2e/peerbench

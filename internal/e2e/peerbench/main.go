@@ -1,7 +1,8 @@
-// Command peerbench measures what ingest (docs/bench/ingest.md) or, with -play,
-// viewers (docs/bench/play.md) cost, ours beside its peers, in the same run:
-// server on one core, load from the other, rounds interleaved. It needs two
-// cores, and Debian's nginx, libnginx-mod-rtmp and ffmpeg.
+// Command peerbench measures what ingest (docs/bench/ingest.md; with -unpaced
+// packaging and uploads alone) or, with -play, viewers (docs/bench/play.md)
+// cost, ours beside its peers, in the same run: server on one core, load from
+// the other, rounds interleaved. It needs two cores, and Debian's nginx,
+// libnginx-mod-rtmp and ffmpeg.
 package main
 
 import (
@@ -28,6 +29,8 @@ type settings struct {
 	dir      string
 	only     string
 	play     bool
+	unpaced  bool
+	profiles string
 }
 
 func main() {
@@ -35,12 +38,26 @@ func main() {
 	flag.StringVar(&s.roomcast, "roomcast", "bin/roomcast", "the program to measure")
 	flag.IntVar(&s.rounds, "rounds", 3, "interleaved rounds")
 	flag.DurationVar(&s.window, "window", 30*time.Second, "how long CPU is counted in each round")
-	flag.StringVar(&s.only, "only", "", "the case to run; empty = all")
+	flag.StringVar(&s.only, "only", "", "part of the names of the cases to run; empty = all")
 	list := flag.String("streams", "10,60", "numbers of publishers, or with -play of viewers, comma-separated")
 	flag.BoolVar(&s.play, "play", false, "measure viewers of one stream")
+	flag.BoolVar(&s.unpaced, "unpaced", false, "measure packaging and uploads as fast as they go")
+	var j job
+	flag.StringVar(&j.kind, "be", "", "be what is measured")
+	flag.StringVar(&j.address, "address", "", "where that listens, or sends to")
+	flag.StringVar(&j.dir, "dir", "", "where it writes")
+	flag.IntVar(&j.minutes, "minutes", 1, "of media")
+	flag.StringVar(&j.profile, "profile", "", "where it writes its CPU profile; with -unpaced a folder")
 	plain := flag.String("plain", "", "be the plain loop at this address")
 	file := flag.String("source", "", "what the plain loop plays")
 	flag.Parse()
+	s.profiles = j.profile
+	if j.source = *file; j.kind != "" {
+		if err := j.run(context.Background()); err != nil {
+			fail(err)
+		}
+		return
+	}
 	if *plain != "" {
 		fail(servePlain(context.Background(), *plain, *file))
 	}
@@ -55,8 +72,11 @@ func main() {
 	}
 	s.dir = dir
 	measure := run
-	if s.play {
+	switch {
+	case s.play:
 		measure = runPlay
+	case s.unpaced:
+		measure = runUnpaced
 	}
 	err = measure(ctx, s)
 	_ = os.RemoveAll(dir) // best effort, in the temporary directory
@@ -105,6 +125,7 @@ func run(ctx context.Context, s settings) error {
 	}
 	servers := []server{
 		{name: "nginx-rtmp ingest", start: nginx(false)},
+		{name: "roomcast ingest", start: ingestOnly},
 		{name: "nginx-rtmp hls+dash", start: nginx(true)},
 		{name: "roomcast hls+dash", start: roomcast("")},
 		{name: "roomcast rtmp", start: roomcast("RTMP")},

@@ -34,19 +34,12 @@ func makeSource(ctx context.Context, dir string) ([]rtmpout.Tag, error) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("make the source: %w\n%s", err, out)
 	}
-	b, err := os.ReadFile(file)
+	info, err := os.Stat(file)
 	if err != nil {
 		return nil, err
 	}
-	var tags []rtmpout.Tag
-	for tag, err := range rtmpout.ReadFLV(bytes.NewReader(b)) {
-		if err != nil {
-			return nil, err
-		}
-		tags = append(tags, tag)
-	}
-	say("# source: %.2f Mbit/s\n", float64(len(b))*8/20/1e6)
-	return tags, nil
+	say("# source: %.2f Mbit/s\n", float64(info.Size())*8/20/1e6)
+	return readTags(file)
 }
 
 // measure runs one server under n paced publishers and counts its CPU.

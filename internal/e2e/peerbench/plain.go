@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -41,16 +40,9 @@ func plainLoop(ctx context.Context, s settings, _ int) (*running, error) {
 
 // servePlain is that program.
 func servePlain(ctx context.Context, address, source string) error {
-	b, err := os.ReadFile(source)
+	tags, err := readTags(source)
 	if err != nil {
 		return err
-	}
-	var tags []rtmpout.Tag
-	for tag, err := range rtmpout.ReadFLV(bytes.NewReader(b)) {
-		if err != nil {
-			return err
-		}
-		tags = append(tags, tag)
 	}
 	ln, err := net.Listen("tcp", address)
 	if err != nil {

@@ -51,10 +51,13 @@ const (
 // HTTP.
 type Disk struct {
 	root  *os.Root
+	temp  *os.Root // tempDir
 	temps atomic.Uint64
 	locks [stripes]keyLock
 	dirs  dirs
 	etags etags
+
+	special atomic.Bool // some object has headers that its key does not stand for
 
 	flusher   flusher
 	restarted bool
@@ -89,13 +92,20 @@ func Open(dir string) (*Disk, error) {
 	if err == nil {
 		err = root.Mkdir(tempDir, dirMode)
 	}
+	var temp *os.Root
+	if err == nil {
+		temp, err = root.OpenRoot(tempDir)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open objects in %s: %w", dir, err), root.Close())
 	}
-	d := &Disk{root: root}
+	d := &Disk{root: root, temp: temp}
 	d.dirs.root = root
+	if _, err := root.Stat(metaDir); !errors.Is(err, fs.ErrNotExist) {
+		d.special.Store(true) // or nobody knows
+	}
 	if d.flusher.root, err = os.Open(dir); err != nil {
-		return nil, errors.Join(fmt.Errorf("open objects: %w", err), root.Close())
+		return nil, errors.Join(fmt.Errorf("open objects: %w", err), temp.Close(), root.Close())
 	}
 	if d.restarted, err = d.noteBoot(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open objects in %s: %w", dir, err), d.Close())
@@ -105,7 +115,9 @@ func Open(dir string) (*Disk, error) {
 
 // Close makes everything durable and lets go of the directory. Nothing may be
 // under way.
-func (d *Disk) Close() error { return errors.Join(d.flusher.close(), d.root.Close()) }
+func (d *Disk) Close() error {
+	return errors.Join(d.flusher.close(), d.temp.Close(), d.root.Close())
+}
 
 // checkKey refuses what is no key. Elements that begin with a dot are ours.
 func checkKey(key string) error {

@@ -2,7 +2,6 @@ package disk
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/roomcast/roomcast/internal/control"
 )
@@ -75,7 +73,9 @@ func (d *Disk) describe(key string, f *os.File) (control.ObjectInfo, error) {
 		d.etags.set(key, stat, etag)
 	}
 	h := defaults(key)
-	if b, err := d.root.ReadFile(headersFile(key, etag)); err == nil {
+	if !d.special.Load() {
+		// nothing has headers of its own
+	} else if b, err := d.root.ReadFile(headersFile(key, etag)); err == nil {
 		if err := json.Unmarshal(b, &h); err != nil {
 			return control.ObjectInfo{}, fmt.Errorf("read its headers: %w", err)
 		}
@@ -86,15 +86,6 @@ func (d *Disk) describe(key string, f *os.File) (control.ObjectInfo, error) {
 		Key: key, ETag: etag, SizeBytes: stat.Size(), ModifiedAt: stat.ModTime().UTC(),
 		ContentType: h.ContentType, CacheControl: h.CacheControl,
 	}, nil
-}
-
-func hashFile(f *os.File) (string, error) {
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	_, err := f.Seek(0, io.SeekStart)
-	return quote(h.Sum(nil)), err
 }
 
 // List answers objects in key order.
@@ -173,41 +164,4 @@ func (l *lister) enter(dir string) bool {
 		return false
 	}
 	return dir > l.after || strings.HasPrefix(l.after, dir)
-}
-
-// maxETags bounds the memory of ETags; forgetting costs reading the object.
-const maxETags = 20_000
-
-// etags remembers the hashes of files.
-type etags struct {
-	mu sync.Mutex
-	m  map[string]etagOf
-}
-
-type etagOf struct {
-	info fs.FileInfo
-	etag string
-}
-
-func (e *etags) get(key string, info fs.FileInfo) (string, bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	known, ok := e.m[key]
-	ok = ok && os.SameFile(known.info, info) && known.info.Size() == info.Size() && known.info.ModTime().Equal(info.ModTime())
-	return known.etag, ok
-}
-
-func (e *etags) set(key string, info fs.FileInfo, etag string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.m == nil || len(e.m) >= maxETags {
-		e.m = map[string]etagOf{}
-	}
-	e.m[key] = etagOf{info, etag}
-}
-
-func (e *etags) forget(key string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.m, key)
 }

@@ -2,8 +2,6 @@ package disk
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -48,18 +46,6 @@ func (d *Disk) put(ctx context.Context, key string, body [][]byte, opt control.P
 	}
 	return etag, nil
 }
-
-// hashOf is a strong ETag. 128 bits of SHA-256 are enough to tell versions of
-// one object apart.
-func hashOf(body [][]byte) string {
-	h := sha256.New()
-	for _, piece := range body {
-		_, _ = h.Write(piece) // never fails
-	}
-	return quote(h.Sum(nil))
-}
-
-func quote(sum []byte) string { return `"` + hex.EncodeToString(sum[:16]) + `"` }
 
 func (d *Disk) condition(key string, opt control.PutOptions) error {
 	if opt.IfMatch == "" && !opt.IfNoneMatch {
@@ -122,8 +108,9 @@ func (d *Disk) place(l *keyLock, key, etag, temp string, info fs.FileInfo, h hea
 // writeTemp writes a file below tempDir, and makes it as durable as the file
 // can be before it has its name.
 func (d *Disk) writeTemp(body [][]byte, durability control.Durability) (string, fs.FileInfo, error) {
-	name := path.Join(tempDir, strconv.FormatUint(d.temps.Add(1), 10))
-	f, err := d.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode)
+	base := strconv.FormatUint(d.temps.Add(1), 10)
+	name := path.Join(tempDir, base)
+	f, err := d.temp.OpenFile(base, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode)
 	if err != nil {
 		return "", nil, mapError(err)
 	}
@@ -155,7 +142,7 @@ func (d *Disk) rename(temp, key string) error {
 		if err := d.dirs.ensure(path.Dir(key)); err != nil {
 			return err
 		}
-		if err := d.root.Rename(temp, key); !errors.Is(err, fs.ErrNotExist) {
+		if err := rename(d.root, d.flusher.root, temp, key); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		d.dirs.forget(path.Dir(key))
@@ -174,10 +161,14 @@ func headersFile(key, etag string) string {
 // a crash in between mixes nothing up.
 func (d *Disk) keepHeaders(key, etag string, h headers) (bool, error) {
 	if h == defaults(key) {
+		if !d.special.Load() {
+			return false, nil
+		}
 		if _, err := d.root.Stat(path.Join(metaDir, key)); errors.Is(err, fs.ErrNotExist) {
 			return false, nil
 		}
 	}
+	d.special.Store(true)
 	b, err := json.Marshal(h)
 	if err != nil {
 		return false, err

@@ -2,10 +2,8 @@ package disk
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -48,54 +46,22 @@ func (d *Disk) putFrom(ctx context.Context, key string, r io.Reader, opt control
 
 // copyTemp writes and syncs a file below tempDir; its name, ETag and size.
 func (d *Disk) copyTemp(ctx context.Context, r io.Reader) (name, etag string, info fs.FileInfo, err error) {
-	name = path.Join(tempDir, strconv.FormatUint(d.temps.Add(1), 10))
-	f, err := d.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode)
+	base := strconv.FormatUint(d.temps.Add(1), 10)
+	name = path.Join(tempDir, base)
+	f, err := d.temp.OpenFile(base, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode)
 	if err != nil {
 		return "", "", nil, mapError(err)
 	}
-	h := sha256.New()
-	if err = copyHashed(f, h, reader{ctx, r}); err == nil {
+	h := newDigest()
+	_, err = io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(f, h)}, reader{ctx, r}, make([]byte, 1<<20))
+	if err == nil {
 		err = d.syncFile(f, control.Durable)
 	}
 	info, statErr := f.Stat()
 	if err = errors.Join(err, statErr, f.Close()); err != nil {
 		return "", "", nil, errors.Join(mapError(err), d.root.Remove(name))
 	}
-	return name, quote(h.Sum(nil)), info, nil
-}
-
-// copyHashed copies r to w, and to h beside it: each takes as long as the other.
-func copyHashed(w io.Writer, h hash.Hash, r io.Reader) error {
-	buf := make([]byte, 1<<20)
-	for {
-		n, err := fill(r, buf)
-		hashed := make(chan struct{})
-		go func() {
-			defer close(hashed)
-			_, _ = h.Write(buf[:n]) // a hash has no errors
-		}()
-		_, writeErr := w.Write(buf[:n])
-		<-hashed
-		switch {
-		case writeErr != nil:
-			return writeErr
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return err
-		}
-	}
-}
-
-// fill reads until buf is full. Unlike io.ReadFull it tells the end of r from a
-// source that broke off.
-func fill(r io.Reader, buf []byte) (n int, err error) {
-	for n < len(buf) && err == nil {
-		var m int
-		m, err = r.Read(buf[n:])
-		n += m
-	}
-	return n, err
+	return name, h.etag(), info, nil
 }
 
 // GetRange answers up to size bytes of an object from a place on, none where

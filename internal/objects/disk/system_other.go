@@ -13,6 +13,8 @@ const canFlush = false
 // bootID: see canFlush.
 const bootID = ""
 
+func rename(root *os.Root, _ *os.File, from, to string) error { return root.Rename(from, to) }
+
 func syncFS(*os.File) error { return errors.ErrUnsupported }
 
 func writePieces(f *os.File, pieces [][]byte) error {

@@ -96,7 +96,9 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 type pieces struct {
 	list [][]byte
 	size int64
-	at   int64
+	at   int64 // = the pieces before next, and off
+	next int
+	off  int
 }
 
 func newPieces(list [][]byte) *pieces {
@@ -107,18 +109,22 @@ func newPieces(list [][]byte) *pieces {
 	return p
 }
 
-// Read implements io.Reader.
-func (p *pieces) Read(to []byte) (int, error) {
-	skip := p.at
-	for _, b := range p.list {
-		if skip < int64(len(b)) {
-			n := copy(to, b[skip:])
-			p.at += int64(n)
-			return n, nil
+// Read implements io.Reader. It fills to from as many pieces as it takes: what
+// it gives becomes records of TLS.
+func (p *pieces) Read(to []byte) (n int, err error) {
+	for n < len(to) && p.next < len(p.list) {
+		b := p.list[p.next][p.off:]
+		c := copy(to[n:], b)
+		n += c
+		if p.off += c; c == len(b) {
+			p.next, p.off = p.next+1, 0
 		}
-		skip -= int64(len(b))
 	}
-	return 0, io.EOF
+	p.at += int64(n)
+	if n == 0 && len(to) > 0 {
+		return 0, io.EOF
+	}
+	return n, nil
 }
 
 // Seek implements io.Seeker.
@@ -132,6 +138,10 @@ func (p *pieces) Seek(offset int64, whence int) (int64, error) {
 	if offset < 0 || offset > p.size {
 		return 0, errors.New("seek outside of the body")
 	}
-	p.at = offset
+	p.at, p.next, p.off = offset, 0, 0
+	for ; p.next < len(p.list) && offset >= int64(len(p.list[p.next])); p.next++ {
+		offset -= int64(len(p.list[p.next]))
+	}
+	p.off = int(offset)
 	return p.at, nil
 }

@@ -17,12 +17,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/mediatest/check"
 	"github.com/roomcast/roomcast/internal/objects/disk"
-	"github.com/roomcast/roomcast/internal/objects/s3"
 	"github.com/roomcast/roomcast/internal/rtmpout"
 	"github.com/roomcast/roomcast/workers/ingest/hub"
 	"github.com/roomcast/roomcast/workers/ingest/packager"
@@ -237,12 +234,7 @@ func uploads(ctx context.Context, j job, tags []rtmpout.Tag) (func() error, erro
 	if err := cut(tags, j.minutes, &now, &all); err != nil {
 		return nil, err
 	}
-	bucket, err := s3.New(s3.Options{Bucket: fmt.Sprint("bench", os.Getpid()), AWS: aws.Config{
-		Region: "us-east-1", BaseEndpoint: &j.address,
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "key", SecretAccessKey: "secret"}, nil
-		}),
-	}})
+	bucket, err := s3At(j.address)
 	if err != nil {
 		return nil, err
 	}

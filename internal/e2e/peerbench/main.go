@@ -18,6 +18,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/roomcast/roomcast/internal/objects/s3"
 )
 
 // settings are the run's.
@@ -83,6 +87,16 @@ func main() {
 	if err != nil {
 		fail(err)
 	}
+}
+
+// s3At is a new bucket of what answers there.
+func s3At(address string) (*s3.Bucket, error) {
+	return s3.New(s3.Options{Bucket: fmt.Sprint("bench", os.Getpid()), AWS: aws.Config{
+		Region: "us-east-1", BaseEndpoint: &address,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "key", SecretAccessKey: "secret"}, nil
+		}),
+	}})
 }
 
 func fail(err error) {

@@ -497,6 +497,9 @@ type EventData struct {
 
 	// VideoRoom In events of a video room
 	VideoRoom *VideoRoom `json:"videoRoom,omitempty,omitzero"`
+
+	// Warnings In ingest.warning, with the stream key: what the encoder had better change. Each kind comes once in an ingest session
+	Warnings []string `json:"warnings,omitempty,omitzero"`
 }
 
 // EventList defines model for EventList.

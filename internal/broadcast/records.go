@@ -44,9 +44,13 @@ type StreamKey struct {
 	Hash       Hash
 	Generation uint64
 	LastError  *KeyError
-	CreatedAt  time.Time
-	ModifiedAt time.Time
-	// Sequence counts the transitions of this machine, from 1, without a gap.
+	// Warned are the kinds of ingest warnings that the app was told of in the
+	// session of that epoch, with spaces between them.
+	Warned      string `json:",omitempty"`
+	WarnedEpoch uint64 `json:",omitempty"`
+	CreatedAt   time.Time
+	ModifiedAt  time.Time
+	// Sequence counts the events of this machine, from 1, without a gap.
 	Sequence uint64
 	// Version is that of the stored record; every write expects the one that
 	// was read. 0 = not stored yet.

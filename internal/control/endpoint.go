@@ -22,7 +22,7 @@ const (
 // EventTypes are the types of events; an endpoint may ask for some of them.
 var EventTypes = [...]string{
 	"video_room.created", "video_room.live", "video_room.live_inactive", "video_room.ended", "video_room.archived",
-	"video_room.cancelled", "stream_key.state_changed", NoticeReissued, "video_post.created",
+	"video_room.cancelled", "stream_key.state_changed", NoticeReissued, TypeIngestWarning, "video_post.created",
 	"video_post.ready", "video_post.queued", "video_post.processing", "video_post.processed", "video_post.failed", TypeEndpointDisabled, TypeTest,
 }
 

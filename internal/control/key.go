@@ -167,8 +167,8 @@ func (s *Service) forceEnd(text string, discard bool) broadcast.ForceEnd {
 
 func (s *Service) newPostID() broadcast.PostID { return broadcast.PostID(s.IDs.New("post")) }
 
-// NoticeReissued is the notice of a new stream key string: the only one of a
-// key or room that is of no transition.
+// NoticeReissued is the notice of a new stream key string: with
+// TypeIngestWarning the only one of a key or room that is of no transition.
 const NoticeReissued = "stream_key.reissued"
 
 // newString stores a key's new string in the transaction that makes it valid,

@@ -107,6 +107,8 @@ type Notice struct {
 	Room *broadcast.VideoRoom `json:",omitempty"`
 	Key  *broadcast.StreamKey `json:",omitempty"`
 	Post *broadcast.VideoPost `json:",omitempty"`
+	// Warnings are those of an ingest.warning.
+	Warnings []string `json:",omitempty"`
 	// EndpointID is the only endpoint that gets it; "" = all that want it.
 	EndpointID string `json:",omitempty"`
 }

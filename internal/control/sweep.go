@@ -42,6 +42,7 @@ type sighting struct {
 	stands               time.Time // since when the counter stands still
 	told                 time.Time // since when the last event is out
 	shown                bool      // the key shows the last event
+	warned               []string  // kinds of warnings that were told
 }
 
 // NewSweeper makes a sweeper that has seen nothing yet.
@@ -66,7 +67,7 @@ func (w *Sweeper) leases(ctx context.Context) error {
 		for _, l := range list {
 			after = l.KeyID
 			sight := w.look(l)
-			if err := w.lease(ctx, l, &sight); err != nil {
+			if err := errors.Join(w.lease(ctx, l, &sight), w.warn(ctx, l, &sight)); err != nil {
 				problems = append(problems, err)
 			}
 			seen[l.KeyID] = sight
@@ -86,6 +87,7 @@ func (w *Sweeper) look(l broadcast.Lease) sighting {
 	if !ok || was.epoch != l.Epoch {
 		return fresh
 	}
+	fresh.warned = was.warned
 	if was.renewals == l.Renewals {
 		fresh.stands = was.stands
 	}

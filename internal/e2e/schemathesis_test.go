@@ -26,7 +26,7 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 	}
 	args := append([]string{
 		"run", "http://" + m.http + "/openapi.json", "--checks", "all", "--continue-on-failure",
-		"--request-timeout", "60", "--warnings", "off", "--suppress-health-check", "all",
+		"--request-timeout", "60", "--max-response-time", "60", "--warnings", "off", "--suppress-health-check", "all",
 	}, schemathesisArgs()...)
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Dir = dir

@@ -30,6 +30,7 @@ type EventData struct {
 	VideoRoom *VideoRoom `json:"videoRoom,omitempty" doc:"In events of a video room"`
 	StreamKey *StreamKey `json:"streamKey,omitempty" doc:"In events of a stream key. Without its string, playback and ingest: read the key for those"`
 	VideoPost *VideoPost `json:"videoPost,omitempty" doc:"In events of a video post"`
+	Warnings  []string   `json:"warnings,omitempty" nullable:"false" doc:"In ingest.warning, with the stream key: what the encoder had better change. Each kind comes once in an ingest session"`
 }
 
 // TransformSchema gives an example with one of the three.
@@ -49,6 +50,7 @@ func eventOf(s shower) func(control.Notice) Event {
 		e := Event{
 			ID: string(n.ID), Type: n.Type, Timestamp: timestamp{n.At}, ResourceID: n.Aggregate, Sequence: n.Sequence, MemberID: orNull(n.MemberID),
 		}
+		e.Data.Warnings = n.Warnings
 		if n.Room != nil {
 			room := videoRoomOf(s.ShowRoom(*n.Room))
 			e.Data.VideoRoom = &room

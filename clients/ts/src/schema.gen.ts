@@ -1502,7 +1502,7 @@ export interface components {
         EndpointChangeBody: {
             description?: string | null;
             /** @description null = all */
-            eventTypes?: ("video_room.created" | "video_room.live" | "video_room.live_inactive" | "video_room.ended" | "video_room.archived" | "video_room.cancelled" | "stream_key.state_changed" | "stream_key.reissued" | "video_post.created" | "video_post.ready" | "video_post.queued" | "video_post.processing" | "video_post.processed" | "video_post.failed" | "webhook_endpoint.disabled" | "test")[] | null;
+            eventTypes?: ("video_room.created" | "video_room.live" | "video_room.live_inactive" | "video_room.ended" | "video_room.archived" | "video_room.cancelled" | "stream_key.state_changed" | "stream_key.reissued" | "ingest.warning" | "video_post.created" | "video_post.ready" | "video_post.queued" | "video_post.processing" | "video_post.processed" | "video_post.failed" | "webhook_endpoint.disabled" | "test")[] | null;
             /**
              * @description null = ENABLED. While it is disabled it misses events; the feed has them
              * @enum {string|null}
@@ -1522,7 +1522,7 @@ export interface components {
              *       "video_room.live"
              *     ]
              */
-            eventTypes?: ("video_room.created" | "video_room.live" | "video_room.live_inactive" | "video_room.ended" | "video_room.archived" | "video_room.cancelled" | "stream_key.state_changed" | "stream_key.reissued" | "video_post.created" | "video_post.ready" | "video_post.queued" | "video_post.processing" | "video_post.processed" | "video_post.failed" | "webhook_endpoint.disabled" | "test")[] | null;
+            eventTypes?: ("video_room.created" | "video_room.live" | "video_room.live_inactive" | "video_room.ended" | "video_room.archived" | "video_room.cancelled" | "stream_key.state_changed" | "stream_key.reissued" | "ingest.warning" | "video_post.created" | "video_post.ready" | "video_post.queued" | "video_post.processing" | "video_post.processed" | "video_post.failed" | "webhook_endpoint.disabled" | "test")[] | null;
             /**
              * @description https; its address must be a public one
              * @example https://example.com/webhooks
@@ -1641,6 +1641,8 @@ export interface components {
             videoPost?: components["schemas"]["VideoPost"];
             /** @description In events of a video room */
             videoRoom?: components["schemas"]["VideoRoom"];
+            /** @description In ingest.warning, with the stream key: what the encoder had better change. Each kind comes once in an ingest session */
+            warnings?: string[];
         };
         EventList: {
             items: components["schemas"]["Event"][];
@@ -1965,7 +1967,7 @@ export interface components {
              */
             disabledReason: "FAILING" | "MANUAL" | null;
             /** @description null = all */
-            eventTypes: ("video_room.created" | "video_room.live" | "video_room.live_inactive" | "video_room.ended" | "video_room.archived" | "video_room.cancelled" | "stream_key.state_changed" | "stream_key.reissued" | "video_post.created" | "video_post.ready" | "video_post.queued" | "video_post.processing" | "video_post.processed" | "video_post.failed" | "webhook_endpoint.disabled" | "test")[] | null;
+            eventTypes: ("video_room.created" | "video_room.live" | "video_room.live_inactive" | "video_room.ended" | "video_room.archived" | "video_room.cancelled" | "stream_key.state_changed" | "stream_key.reissued" | "ingest.warning" | "video_post.created" | "video_post.ready" | "video_post.queued" | "video_post.processing" | "video_post.processed" | "video_post.failed" | "webhook_endpoint.disabled" | "test")[] | null;
             /** @example whe_01JD3Q7D9Y5Y3V7T6M5B8N2K4C */
             id: string;
             /** Format: date-time */
@@ -2492,7 +2494,7 @@ export interface components {
              */
             disabledReason: "FAILING" | "MANUAL" | null;
             /** @description null = all */
-            eventTypes: ("video_room.created" | "video_room.live" | "video_room.live_inactive" | "video_room.ended" | "video_room.archived" | "video_room.cancelled" | "stream_key.state_changed" | "stream_key.reissued" | "video_post.created" | "video_post.ready" | "video_post.queued" | "video_post.processing" | "video_post.processed" | "video_post.failed" | "webhook_endpoint.disabled" | "test")[] | null;
+            eventTypes: ("video_room.created" | "video_room.live" | "video_room.live_inactive" | "video_room.ended" | "video_room.archived" | "video_room.cancelled" | "stream_key.state_changed" | "stream_key.reissued" | "ingest.warning" | "video_post.created" | "video_post.ready" | "video_post.queued" | "video_post.processing" | "video_post.processed" | "video_post.failed" | "webhook_endpoint.disabled" | "test")[] | null;
             /** @example whe_01JD3Q7D9Y5Y3V7T6M5B8N2K4C */
             id: string;
             /** Format: date-time */

@@ -90,7 +90,7 @@ func replayed(ctx context.Context, s journals, id broadcast.KeyID) (int, error) 
 		return 0, err
 	}
 	moves, total := map[string]int{}, 0 // of the key: how often each state was reached, less how often it was left
-	keyMoves := uint64(0)
+	keyMoves, warnings := uint64(0), uint64(0)
 	walk := func(aggregate string, room *broadcast.VideoRoom) error {
 		list, err := journal(ctx, s, aggregate)
 		if err != nil {
@@ -98,6 +98,9 @@ func replayed(ctx context.Context, s journals, id broadcast.KeyID) (int, error) 
 		}
 		state, keyState, n := "", "", uint64(0)
 		for _, e := range list {
+			if e.Kind == control.EntryEvent && e.On == control.TypeIngestWarning {
+				warnings++
+			}
 			if e.Kind != control.EntryTransition || e.Machine == broadcast.PostMachine {
 				continue
 			}
@@ -140,8 +143,8 @@ func replayed(ctx context.Context, s journals, id broadcast.KeyID) (int, error) 
 			return 0, fmt.Errorf("%s is %s, and by its journals it came %+d times more to %s than it left", key.ID, key.State, n, state)
 		}
 	}
-	if got := keyMoves + key.Generation - 1; got != key.Sequence {
-		return 0, fmt.Errorf("%s has sequence %d after %d transitions and %d new strings", key.ID, key.Sequence, keyMoves, key.Generation-1)
+	if got := keyMoves + warnings + key.Generation - 1; got != key.Sequence {
+		return 0, fmt.Errorf("%s has sequence %d after %d transitions, %d warnings and %d new strings", key.ID, key.Sequence, keyMoves, warnings, key.Generation-1)
 	}
 	return total, rule(key, rooms)
 }

@@ -70,6 +70,7 @@ func deployed(t *testing.T) (*dynamo.Store, map[string]string) {
 		"AWS_ACCESS_KEY_ID": account.AccessKey, "AWS_SECRET_ACCESS_KEY": account.SecretKey, "ROOMCAST_TABLE": data["TableName"],
 		"ROOMCAST_MEDIA_BUCKET": data["MediaBucket"], "ROOMCAST_CLUSTER": "cluster", "ROOMCAST_TRANSCODER_TASK": "transcoder:1",
 		"ROOMCAST_TRANSCODER_SUBNETS": "subnet-1", "ROOMCAST_TRANSCODER_SECURITY_GROUPS": "sg-1", "ROOMCAST_TRANSCODER_PUBLIC_IP": "ENABLED",
+		"ROOMCAST_DISTRIBUTION_PARAMETER": "/stack/distribution",
 	}
 }
 

@@ -11,8 +11,11 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/cloudfront"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
+	"github.com/roomcast/roomcast/internal/cdn"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/ids"
@@ -53,7 +56,8 @@ func wire(ctx context.Context) (*handler, error) {
 		Subnets: settings.Subnets, SecurityGroups: settings.SecurityGroups, PublicIP: settings.PublicIP,
 	})
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	copies := cdn.New(cdn.Options{API: cloudfront.NewFromConfig(cfg), SSM: ssm.NewFromConfig(cfg), Parameter: settings.DistributionParameter})
 	return &handler{log: log, service: control.New(control.Options{
-		Store: store, Objects: objects, Launcher: launcher, IDs: ids.New(time.Now), Now: time.Now, Log: log,
+		Store: store, Objects: objects, Launcher: launcher, CDN: copies, IDs: ids.New(time.Now), Now: time.Now, Log: log,
 	})}, nil
 }

@@ -68,6 +68,9 @@ type Archiver struct {
 	// PublicIP gives a task a public address (ROOMCAST_TRANSCODER_PUBLIC_IP,
 	// ENABLED or DISABLED).
 	PublicIP bool
+	// DistributionParameter names the SSM parameter with the id of the CloudFront
+	// distribution (ROOMCAST_DISTRIBUTION_PARAMETER).
+	DistributionParameter string
 }
 
 // LoadAPI reads the API's settings. As of all loaders here, the error names
@@ -129,6 +132,7 @@ func LoadArchiver(env Env) (Archiver, error) {
 		Subnets:        s.list("ROOMCAST_TRANSCODER_SUBNETS", "the subnets of transcoders"),
 		SecurityGroups: s.list("ROOMCAST_TRANSCODER_SECURITY_GROUPS", "the security groups of transcoders"),
 	}
+	c.DistributionParameter = s.required("ROOMCAST_DISTRIBUTION_PARAMETER", "the SSM parameter with the id of the distribution")
 	switch v := s.required(publicIP, "whether a transcoder has a public address, ENABLED or DISABLED"); v {
 	case "", "DISABLED":
 	case "ENABLED":

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
@@ -19,6 +21,9 @@ const (
 
 // errUnreadable: what is stored is not what an ingest writes.
 var errUnreadable = errors.New("unreadable")
+
+// maxPostFiles is more than lies in a post's folder itself.
+const maxPostFiles = 100
 
 // unreadableAttempts is how often that is believed to pass.
 const unreadableAttempts = 4
@@ -103,6 +108,29 @@ func (s *Service) playable(ctx context.Context, id broadcast.PostID, app App, re
 	return nil
 }
 
+// erase deletes all objects of a show and of its post, and then what a CDN has
+// of them: the other way round it might fetch them once more.
+func (s *Service) erase(ctx context.Context, j Job) error {
+	var folders []string
+	if j.PlayID != "" {
+		folders = append(folders, liveFolder(j.PlayID))
+	}
+	if j.PostID != "" {
+		folders = append(folders, postFolder(j.PostID))
+	}
+	errs := []error{s.deleteShow(ctx, j.PlayID)}
+	if j.PostID != "" {
+		errs = append(errs, s.deleteFolder(ctx, postFolder(j.PostID)))
+	}
+	if err := errors.Join(errs...); err != nil || s.CDN == nil || len(folders) == 0 {
+		return err
+	}
+	if err := s.CDN.Forget(ctx, j.ID, folders); err != nil {
+		return fmt.Errorf("let the CDN forget room %s: %w", j.RoomID, err)
+	}
+	return nil
+}
+
 // deleteShow deletes the live objects of a play id, the record first: a worker
 // that still writes ends with it.
 func (s *Service) deleteShow(ctx context.Context, id broadcast.PlayID) error {
@@ -134,7 +162,8 @@ func (s *Service) deleteFolder(ctx context.Context, prefix string) error {
 	}
 }
 
-// expire deletes the live segments of a post that is watched by other files.
+// expire deletes the live segments of a post that is watched by other files,
+// and the playlists over them.
 func (s *Service) expire(ctx context.Context, j Job) error {
 	post, err := s.Store.Post(ctx, j.PostID)
 	switch {
@@ -145,5 +174,25 @@ func (s *Service) expire(ctx context.Context, j Job) error {
 	case post.State != broadcast.PostProcessed:
 		return nil
 	}
-	return s.deleteShow(ctx, j.PlayID)
+	if err := s.deleteShow(ctx, j.PlayID); err != nil {
+		return err
+	}
+	// What is watched lies in vod/, which may be tens of thousands of objects.
+	folder := postFolder(post.ID)
+	for _, after := range []string{"", folder + "vod0"} {
+		list, err := s.Objects.List(ctx, folder, after, maxPostFiles)
+		if err != nil {
+			return fmt.Errorf("list the files of post %s: %w", post.ID, err)
+		}
+		for _, o := range list {
+			name := strings.TrimPrefix(o.Key, folder)
+			if ext := path.Ext(name); strings.Contains(name, "/") || ext != path.Ext(manifest.MasterName) && ext != path.Ext(manifest.MPDName) {
+				continue
+			}
+			if err := s.Objects.Delete(ctx, o.Key); err != nil {
+				return fmt.Errorf("delete %s: %w", o.Key, err)
+			}
+		}
+	}
+	return nil
 }

@@ -62,9 +62,9 @@ func (s *Service) doJob(ctx context.Context, j Job) error {
 	case JobArchive:
 		return s.archive(ctx, j)
 	case JobDiscard:
-		return s.deleteShow(ctx, j.PlayID)
+		return s.erase(ctx, j)
 	case JobDelete:
-		return errors.Join(s.deleteShow(ctx, j.PlayID), s.deleteFolder(ctx, postFolder(j.PostID)))
+		return s.erase(ctx, j)
 	case JobExpire:
 		return s.expire(ctx, j)
 	case JobSource:

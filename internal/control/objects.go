@@ -77,3 +77,10 @@ type Objects interface {
 	// after the key after, in key order.
 	List(ctx context.Context, prefix, after string, limit int) ([]ObjectInfo, error)
 }
+
+// CDN is what stands between viewers and the bucket. Safe for concurrent use.
+type CDN interface {
+	// Forget drops what is kept of objects whose keys begin so, from now on and
+	// soon. The same reference with the same prefixes is the same request.
+	Forget(ctx context.Context, reference string, prefixes []string) error
+}

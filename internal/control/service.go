@@ -47,6 +47,8 @@ type Options struct {
 	Deliveries, Work Waker
 	// Idempotency remembers calls; nil = calls with an Idempotency-Key are ErrUnavailable.
 	Idempotency Idempotency
+	// CDN keeps copies of objects; nil = none does.
+	CDN CDN
 	// Feed and Webhooks are the way to customers; nil = they are ErrUnavailable.
 	Feed     Feed
 	Webhooks Webhooks

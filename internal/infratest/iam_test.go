@@ -50,6 +50,7 @@ func needs() map[string][]string {
 		"ecs.ListTasks":                            {"ecs:ListTasks"},
 		"ecs.DescribeTasks":                        {"ecs:DescribeTasks"},
 		"ssm.GetParameter":                         {"ssm:GetParameter"},
+		"cloudfront.CreateInvalidation":            {"cloudfront:CreateInvalidation"},
 		"elasticloadbalancingv2.RegisterTargets":   {"elasticloadbalancing:RegisterTargets"},
 		"elasticloadbalancingv2.DeregisterTargets": {"elasticloadbalancing:DeregisterTargets"},
 
@@ -117,6 +118,11 @@ func permissions(all map[string]it.Template) map[string][]statement {
 	found := map[string][]statement{}
 	for id, p := range all["functions"].Of("AWS::Serverless::Function") {
 		found["functions/"+strings.ToLower(id)] = statements(p["Policies"])
+	}
+	for id, p := range all["cdn"].Of("AWS::IAM::RolePolicy") { // what is made after the functions
+		if id == "Invalidation" {
+			found["functions/archiver"] = append(found["functions/archiver"], statements(p)...)
+		}
 	}
 	for id, p := range all["workers"].Of("AWS::IAM::Role") {
 		if name, ok := strings.CutSuffix(id, "Role"); ok && name != "Execution" {

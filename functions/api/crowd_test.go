@@ -161,3 +161,26 @@ func (invoke invoker) list(t *testing.T, credential, query string, out any) {
 		t.Fatalf("%s: %d %s", query, answer.StatusCode, strings.TrimSpace(answer.Body))
 	}
 }
+
+// TestARevokedKeyIsRefusedByEveryFunctionWithinFiveSeconds is the contract's
+// bound for whatever a function may remember of a key.
+func TestARevokedKeyIsRefusedByEveryFunctionWithinFiveSeconds(t *testing.T) {
+	c := newCustomer(t)
+	var made struct{ ID, APISecret string }
+	c.functions[0].call(t, 201, "POST", "/v2/apps/me/api-keys", c.basic, `{"name":"billing"}`, &made)
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(made.ID+":"+made.APISecret))
+	for _, f := range c.functions {
+		f.call(t, 200, "GET", "/v2/apps/me", basic, "", nil)
+	}
+	c.functions[0].call(t, 204, "DELETE", "/v2/apps/me/api-keys/"+made.ID, c.basic, "", nil)
+	revoked := time.Now()
+	for _, f := range c.functions {
+		for f(request(t, "GET", "/v2/apps/me", basic, "")).StatusCode != http.StatusUnauthorized {
+			if time.Since(revoked) > 5*time.Second {
+				t.Fatal("a revoked key is good 5 s later")
+			}
+			time.Sleep(50 * time.Millisecond) // the limit is one of time
+		}
+	}
+	c.functions[1].call(t, 200, "GET", "/v2/apps/me", c.basic, "", nil)
+}

@@ -18,13 +18,13 @@ const config = {
   detectStallWithCurrentTimeMs: 500,
 };
 
-// HTTP-FLV: what arrives is played, 0.4 s behind; who is farther behind plays
-// faster, and jumps from 2 s on.
+// HTTP-FLV: what arrives is played, 0.4 s behind at most; who is farther behind
+// plays faster, and jumps from 1.2 s on (docs/bench/play.md).
 const low = {
   enableWorker: false, enableStashBuffer: false, lazyLoad: false, autoCleanupSourceBuffer: true,
-  liveSync: true, liveSyncMaxLatency: 0.8, liveSyncTargetLatency: 0.4, liveSyncPlaybackRate: 1.1,
+  liveSync: true, liveSyncMaxLatency: 0.4, liveSyncTargetLatency: 0.25, liveSyncPlaybackRate: 1.15,
   liveBufferLatencyChasing: true, liveBufferLatencyChasingOnPaused: false,
-  liveBufferLatencyMaxLatency: 2, liveBufferLatencyMinRemain: 0.4,
+  liveBufferLatencyMaxLatency: 1.2, liveBufferLatencyMinRemain: 0.4,
 };
 
 /** Whether this browser plays HTTP-FLV. */

@@ -10,9 +10,11 @@ import (
 // Encode makes one video rendition, without audio: key frames every
 // gopSeconds, at the same times in every rendition. Every picture comes out
 // once, at its own time; only of a source that is faster than the rendition
-// may be some are left out.
+// may be some are left out. Sizes are even and so not quite of one shape: the
+// pixels are made so much wider or higher that the pictures are, as DASH wants
+// it of one adaptation set.
 func Encode(in string, r ladder.Rendition, sourceFPS float64, gopSeconds int, out string) []string {
-	filter := fmt.Sprintf("scale=%d:%d:flags=bicubic,setsar=1,format=yuv420p", r.WidthPixels, r.HeightPixels)
+	filter := fmt.Sprintf("setsar=1,scale=%d:%d:flags=bicubic,format=yuv420p", r.WidthPixels, r.HeightPixels)
 	if r.FrameRate > 0 && sourceFPS > r.FrameRate {
 		filter += ",fps=" + strconv.FormatFloat(r.FrameRate, 'f', -1, 64)
 	}

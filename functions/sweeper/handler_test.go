@@ -17,6 +17,27 @@ import (
 type pass func() error
 
 func (p pass) Pass(context.Context) error { return p() }
+func (p pass) Busy() bool                 { return true }
+
+// once has something to watch for so many passes.
+type once struct{ passes, busy int }
+
+func (o *once) Pass(context.Context) error { o.passes++; return nil }
+func (o *once) Busy() bool                 { return o.passes <= o.busy }
+
+func TestAnIdleInstallationIsLookedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sweeper, rewaker := &once{busy: 0}, &once{busy: 3}
+		h := newHandler(sweeper, rewaker, time.Now, slog.New(slog.DiscardHandler))
+		begin := time.Now()
+		if err := h.handle(t.Context(), events.EventBridgeEvent{}); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begin); sweeper.passes != 4 || took != 3*passEvery {
+			t.Errorf("%d passes in %s, though nothing was left to watch after the third", sweeper.passes, took)
+		}
+	})
+}
 
 func TestPassesGoOnForMostOfAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

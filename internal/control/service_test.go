@@ -243,6 +243,28 @@ func TestADeadWorkersShowBecomesInactiveByTheSweeper(t *testing.T) {
 	}
 }
 
+func TestTheSweeperIsBusyWhileThereIsALeaseOrALiveRoom(t *testing.T) {
+	w := newWorld(t)
+	sweeper := w.NewSweeper(&sent{})
+	busy := func(want bool, when string) {
+		t.Helper()
+		w.no(sweeper.Pass(t.Context()))
+		if sweeper.Busy() != want {
+			t.Errorf("%s: busy is %t", when, !want)
+		}
+	}
+	busy(false, "nobody streams")
+	id := w.live()
+	w.renew(1, broadcast.Published)
+	busy(true, "live")
+	w.no(w.db.ReleaseLease(t.Context(), w.key, w.epoch, w.session, broadcast.Progress{Renewals: 2, Phase: broadcast.Stopped, Seq: broadcast.LastSeq}))
+	w.no(w.ApplyEvent(t.Context(), w.event(broadcast.Stopped)))
+	busy(true, "interrupted")
+	_, err := w.EndRoom(t.Context(), w.caller, id, true)
+	w.no(err)
+	busy(false, "over")
+}
+
 func TestAWorkerThatRenewsIsLeftAlone(t *testing.T) {
 	w := newWorld(t)
 	w.live()

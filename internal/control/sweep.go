@@ -31,6 +31,7 @@ type Sweeper struct {
 	events Events
 	seen   map[broadcast.KeyID]sighting
 	resent int
+	busy   bool
 	// Alive tells a holder that surely lives from one that may be dead; nil =
 	// only the counter counts. On one machine every other process is dead.
 	Alive func(broadcast.WorkerID) bool
@@ -52,8 +53,15 @@ func (s *Service) NewSweeper(events Events) *Sweeper {
 
 // Pass looks at every held or lagging lease and every live room once.
 func (w *Sweeper) Pass(ctx context.Context) error {
-	return errors.Join(w.leases(ctx), w.rooms(ctx))
+	w.busy = false
+	err := errors.Join(w.leases(ctx), w.rooms(ctx))
+	w.busy = w.busy || err != nil || len(w.seen) > 0
+	return err
 }
+
+// Busy says whether the last pass has found a lease or a live room, or could
+// not look: without them nothing is due before the next publisher comes.
+func (w *Sweeper) Busy() bool { return w.busy }
 
 func (w *Sweeper) leases(ctx context.Context) error {
 	var problems []error

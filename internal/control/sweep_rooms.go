@@ -20,6 +20,7 @@ func (w *Sweeper) rooms(ctx context.Context) error {
 			return fmt.Errorf("list live rooms: %w", err)
 		}
 		for _, r := range list.Items {
+			w.busy = true
 			if _, ok := apps[r.AppID]; !ok {
 				if apps[r.AppID], err = w.s.Store.App(ctx, r.AppID); err != nil {
 					problems = append(problems, fmt.Errorf("app %s of room %s: %w", r.AppID, r.ID, err))

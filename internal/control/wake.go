@@ -89,6 +89,7 @@ type Rewaker struct {
 	s *Service
 	// woken is when something was woken from here.
 	woken map[WakeUp]time.Time
+	busy  bool
 }
 
 // NewRewaker makes one that has woken nobody.
@@ -102,8 +103,14 @@ func (r *Rewaker) Pass(ctx context.Context) error {
 			delete(r.woken, up)
 		}
 	}
-	return errors.Join(r.notices(ctx, now), r.deliveries(ctx, now), r.jobs(ctx, now))
+	err := errors.Join(r.notices(ctx, now), r.deliveries(ctx, now), r.jobs(ctx, now))
+	r.busy = err != nil || len(r.woken) > 0
+	return err
 }
+
+// Busy says whether something was left behind within the last minute, or could
+// not be looked for.
+func (r *Rewaker) Busy() bool { return r.busy }
 
 // notices does the outbox's work where it is late.
 func (r *Rewaker) notices(ctx context.Context, now time.Time) error {

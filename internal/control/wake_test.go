@@ -200,7 +200,7 @@ func TestWhatNobodyWasWokenForIsWokenByTheSweeper(t *testing.T) {
 	room := w.room()
 	w.no(w.db.Commit(t.Context(), control.Changes{ID: "tx", Jobs: []control.Job{{ID: "job", Kind: control.JobClose, DueAt: w.clock.now()}}}))
 	pass()
-	if len(deliveries.took())+len(work.took()) > 0 {
+	if len(deliveries.took())+len(work.took()) > 0 || rewaker.Busy() {
 		t.Error("woken although it may be under way")
 	}
 	up := control.WakeUp{EndpointID: e.ID, Group: string(room)}
@@ -208,6 +208,9 @@ func TestWhatNobodyWasWokenForIsWokenByTheSweeper(t *testing.T) {
 	work.err = errors.New("the queue is out")
 	if err := rewaker.Pass(t.Context()); !errors.Is(err, work.err) {
 		t.Errorf("an outage: %v", err)
+	}
+	if !rewaker.Busy() {
+		t.Error("an outage leaves nothing to watch")
 	}
 	work.err = nil
 	feed, err := w.db.Feed(t.Context(), control.FeedFilter{AppID: w.caller.AppID}, 0, 10)

@@ -42,10 +42,9 @@ type Prices struct {
 	AlarmMonth             float64 `json:"alarmMonth"`
 	SecretMonth            float64 `json:"secretMonth"`
 	KeyMonth               float64 `json:"keyMonth"`
-	// What every account has free for ever, each month.
-	FreeMetrics         float64 `json:"freeMetrics"`
-	FreeAlarms          float64 `json:"freeAlarms"`
-	FreeLambdaGBSeconds float64 `json:"freeLambdaGBSeconds"`
+	SQSPerMillion          float64 `json:"sqsPerMillion"`
+	SchedulerPerMillion    float64 `json:"schedulerPerMillion"`
+	RegistryPerGBMonth     float64 `json:"registryPerGBMonth"`
 
 	IVSBasicInputHour    float64 `json:"ivsBasicInputHour"`
 	IVSStandardInputHour float64 `json:"ivsStandardInputHour"`
@@ -65,45 +64,60 @@ func Listed() (Prices, error) {
 	return p, nil
 }
 
-// What a passthrough stream of one video and one audio track does in an hour.
-// A test measures these on a running worker, within 10 %.
-const (
-	// SegmentsPerHour are 2 s segments of one track.
-	SegmentsPerHour = 1800
-	// PutsPerSegment: two tracks' segments, their playlists, the MPD, and the
-	// index of the recording now and then.
-	PutsPerSegment = 5.1
-	// RenewalsPerHour of the lease, one each 2 s; an item of WriteUnits KiB.
-	RenewalsPerHour = 1800
-	WriteUnits      = 1
-	// LogBytesPerHour of a worker, for one stream.
-	LogBytesPerHour = 8 << 10
-)
+// Counts are what the model takes a passthrough stream of one video and one
+// audio track for, and a show of it from the publish to the playable recording.
+// A test measures them on a deployed stack within 10 % (internal/e2e/stack).
+type Counts struct {
+	// PutsPerSegment: two tracks' segments, their playlists, the MPD, and each
+	// tenth time the index of the recording.
+	PutsPerSegment float64
+	// RenewalPause is between two renewals of the lease, of RenewalUnits write
+	// units.
+	RenewalPause, RenewalUnits float64
+	// The rest is of a show, however long it lasts. Not in it: your backend's
+	// own reads, webhooks, and the transcoding of the recording.
+	PutsPerShow float64 // init segments, records, manifests
+	// TransactionsPerShow are those of events, start, end and recording. The
+	// units are bounds: the outbox does together what comes close together.
+	TransactionsPerShow                 float64
+	ReadUnitsPerShow, WriteUnitsPerShow float64
+	MessagesPerShow                     float64 // of SQS: each is sent, received and deleted
+	InvocationsPerShow                  float64 // of Lambda, the API's two among them
+	LogBytesPerShow                     float64 // of the worker
+	// QueriesPerSweep, half a read unit each, is a pass of the sweeper.
+	QueriesPerSweep float64
+	// LogBytesPerMinute are a worker's metrics.
+	LogBytesPerMinute float64
+}
 
-// What a show does once, however long it lasts.
-const (
-	eventsPerShow       = 6  // and as many invocations of the consumer
-	transactionsPerShow = 12 // of about 5 items, 2 units each
-	unitsPerTransaction = 10
-	lambdaMemoryGB      = 0.25
-	consumerSeconds     = 0.1
-)
+// Measured are the counts of this version.
+func Measured() Counts {
+	return Counts{
+		PutsPerSegment: 5.1, RenewalPause: 2, RenewalUnits: 1,
+		PutsPerShow: 11, TransactionsPerShow: 6, ReadUnitsPerShow: 70, WriteUnitsPerShow: 280, MessagesPerShow: 7, InvocationsPerShow: 25,
+		LogBytesPerShow: 730, QueriesPerSweep: 35, LogBytesPerMinute: 430,
+	}
+}
 
-// What goes on when nobody streams: the sweeper's passes, each 2 s for most
-// of a minute, its Lambda, alarms, metrics, secrets.
+// What is not counted but set, or assumed.
 const (
-	hoursPerMonth    = 730
-	sweepsPerHour    = 60 * 28
-	readsPerSweep    = 9 // half a unit for each of 18 empty queries
-	sweeperGB        = 0.25
-	sweeperSeconds   = 54
-	metrics, alarms  = 8, 8
-	secrets, keys    = 3, 1
-	workerVCPU       = 0.25
-	workerGB         = 0.5
-	zones            = 2
-	idleLogGBMonth   = 0.1
-	streamsPerWorker = 20 // of the smallest one
+	hoursPerMonth, minutesPerMonth = 730, 730 * 60
+	segmentSeconds                 = 2.0
+	// The sweeper looks once a minute while nobody streams, and every 2 s for
+	// 54 s of each minute while anybody does (functions/sweeper).
+	sweeperGB, lambdaGB  = 0.125, 0.25
+	idleSweepSeconds     = 0.5
+	busySweeps           = 27
+	busySweepSeconds     = 54
+	invocationSeconds    = 0.1
+	invocationLogBytes   = 1 << 10 // AWS's own lines
+	alarms, idleMetrics  = 11, 3
+	secrets, keys        = 3, 1
+	pollsPerQueue        = 5 * 3 // a minute: Lambda's five pollers, 20 s each
+	queues, imageGB      = 3, 0.5
+	workerVCPU, workerGB = 0.25, 0.5
+	zones                = 2
+	streamsPerWorker     = 20 // of the smallest one
 )
 
 // Use is what an installation does in a month.
@@ -187,23 +201,36 @@ func scale(lines []Line, by float64) {
 
 func gbPerHour(u Use) float64 { return u.BitrateMbps * 3600 / 8 / 1000 }
 
+// idle counts nothing that is free of charge for a year or up to a limit, but
+// the dashboard: three of them cost no account anything.
 func idle(p Prices) []Line {
-	const million = 1e6
+	const million, gib = 1e6, 1 << 30
+	c := Measured()
 	return []Line{
 		{"load balancer", hoursPerMonth * (p.NLBHour + zones*p.PublicIPv4Hour)},
 		{"one smallest worker", hoursPerMonth * (workerVCPU*p.FargateVCPUHour + workerGB*p.FargateGBHour + p.PublicIPv4Hour)},
-		{"sweeper", max(0, hoursPerMonth*60*sweeperSeconds*sweeperGB-p.FreeLambdaGBSeconds)*p.LambdaGBSecond + hoursPerMonth*60*p.LambdaPerMillion/million +
-			hoursPerMonth*sweepsPerHour*readsPerSweep*p.DynamoReadsPerMillion/million},
-		{"alarms, metrics, logs", max(0, alarms-p.FreeAlarms)*p.AlarmMonth + max(0, metrics-p.FreeMetrics)*p.MetricMonth + idleLogGBMonth*p.LogsPerGB},
+		{"sweeper", minutesPerMonth * (idleSweepSeconds*sweeperGB*p.LambdaGBSecond + (p.LambdaPerMillion+p.SchedulerPerMillion)/million +
+			c.QueriesPerSweep/2*p.DynamoReadsPerMillion/million)},
+		{"queues that are asked", minutesPerMonth * queues * pollsPerQueue * p.SQSPerMillion / million},
+		{"alarms and metrics", alarms*p.AlarmMonth + idleMetrics*p.MetricMonth},
+		{"logs", minutesPerMonth * (c.LogBytesPerMinute + invocationLogBytes) / gib * p.LogsPerGB},
 		{"secrets and key", secrets*p.SecretMonth + keys*p.KeyMonth},
+		{"images", imageGB * p.RegistryPerGBMonth},
 	}
+}
+
+// busy is what an hour costs in which anybody streams, however many do.
+func busy(p Prices) float64 {
+	const million = 1e6
+	return 60 * (busySweepSeconds*sweeperGB*p.LambdaGBSecond + busySweeps*Measured().QueriesPerSweep/2*p.DynamoReadsPerMillion/million)
 }
 
 func perStreamHour(p Prices, u Use) []Line {
 	const million, gib = 1e6, 1 << 30
-	puts := SegmentsPerHour * PutsPerSegment
+	c, shows := Measured(), 1/u.ShowHours
+	puts := 3600/segmentSeconds*c.PutsPerSegment + c.PutsPerShow*shows
 	if !u.Mode.CMAF() {
-		puts /= 3 * 5.1 / 2.1 // 6 s segments of the recording, without manifests
+		puts = 3600/6*2.1 + c.PutsPerShow*shows // 6 s segments of the recording, without manifests
 	}
 	gb := gbPerHour(u)
 	worker := (2*workerVCPU*p.FargateVCPUHour + 2*workerGB*p.FargateGBHour + p.PublicIPv4Hour) / (2 * streamsPerWorker)
@@ -212,9 +239,11 @@ func perStreamHour(p Prices, u Use) []Line {
 		{"S3 storage", gb * u.KeepDays / 30 * p.S3StoragePerGBMonth},
 		{"worker", worker},
 		{"load balancer", gb * p.NLCUHour},
-		{"DynamoDB", (RenewalsPerHour*WriteUnits + transactionsPerShow*unitsPerTransaction/u.ShowHours) * p.DynamoWritesPerMillion / million},
-		{"SQS and Lambda", eventsPerShow / u.ShowHours * (3*p.SQSFIFOPerMillion/million + p.LambdaPerMillion/million + consumerSeconds*lambdaMemoryGB*p.LambdaGBSecond)},
-		{"logs", LogBytesPerHour / float64(gib) * p.LogsPerGB},
+		{"DynamoDB", (3600/c.RenewalPause*c.RenewalUnits+c.WriteUnitsPerShow*shows)*p.DynamoWritesPerMillion/million + c.ReadUnitsPerShow*shows*p.DynamoReadsPerMillion/million},
+		{"SQS and Lambda", shows * (3*c.MessagesPerShow*p.SQSFIFOPerMillion/million +
+			c.InvocationsPerShow*(p.LambdaPerMillion/million+invocationSeconds*lambdaGB*p.LambdaGBSecond))},
+		{"sweeper", busy(p) / streamsPerWorker},
+		{"logs", (c.LogBytesPerShow + c.InvocationsPerShow*invocationLogBytes) * shows / gib * p.LogsPerGB},
 	}
 }
 
@@ -222,7 +251,7 @@ func perViewerHour(p Prices, u Use) []Line {
 	const million = 1e6
 	gb := gbPerHour(u)
 	hls := 1 - u.LowDelay
-	requests := hls * SegmentsPerHour * 4 // a segment and a playlist of each track
+	requests := hls * 3600 / segmentSeconds * 4 // a segment and a playlist of each track
 	return []Line{
 		{"CloudFront traffic", gb * p.CDNPerGB},
 		{"CloudFront requests", requests * p.CDNRequestsPerMillion / million},

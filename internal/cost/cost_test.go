@@ -6,6 +6,7 @@ import (
 
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/cost"
+	"github.com/roomcast/roomcast/internal/infratest"
 )
 
 func bill(t *testing.T, u cost.Use) cost.Bill {
@@ -41,6 +42,46 @@ func TestAnIdleStackCostsEightDollarsBesideItsLoadBalancerAndWorker(t *testing.T
 	t.Logf("the rest costs $%.2f a month", rest)
 	if rest > 8 {
 		t.Errorf("$%.2f a month: %+v", rest, bill(t, cost.Use{}).Idle)
+	}
+}
+
+func TestTheBillCountsWhatTheTemplatesHave(t *testing.T) {
+	templates, err := infratest.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := map[string]int{}
+	asked := 0
+	for _, template := range templates {
+		for _, r := range template.Section("Resources") {
+			count[infratest.Map(r)["Type"].(string)]++
+		}
+		for _, p := range template.Of("AWS::Serverless::Function") {
+			for _, e := range infratest.Map(p["Events"]) {
+				if infratest.Map(e)["Type"] == "SQS" {
+					asked++
+				}
+			}
+		}
+	}
+	p, err := cost.Listed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	idle := lines(bill(t, cost.Use{}).Idle)
+	for name, want := range map[string]float64{
+		"alarms and metrics":    float64(count["AWS::CloudWatch::Alarm"])*p.AlarmMonth + 3*p.MetricMonth,
+		"secrets and key":       float64(count["AWS::SecretsManager::Secret"])*p.SecretMonth + float64(count["AWS::KMS::Key"])*p.KeyMonth,
+		"queues that are asked": float64(asked) * 15 * 60 * 730 * p.SQSPerMillion / 1e6,
+	} {
+		if math.Abs(idle[name]-want) > 0.001 {
+			t.Errorf("%s: the bill says $%.2f, the templates are worth $%.2f", name, idle[name], want)
+		}
+	}
+	for _, kind := range []string{"AWS::EC2::NatGateway", "AWS::WAFv2::WebACL", "AWS::EC2::EIP"} {
+		if count[kind] > 0 {
+			t.Errorf("%s is not in the bill", kind)
+		}
 	}
 }
 

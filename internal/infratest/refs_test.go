@@ -288,3 +288,44 @@ func TestEveryAlarmHasItsLineInTheRunbookAndIsOnTheDashboard(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryDeadLetterQueueAndEveryGivenUpRecordingWakesSomebody(t *testing.T) {
+	all := load(t)
+	watched := map[string]bool{}
+	for _, p := range all["alarms"].Of("AWS::CloudWatch::Alarm") {
+		for _, d := range it.List(p["Dimensions"]) {
+			if ref, ok := it.Map(it.Map(d)["Value"])["Ref"].(string); ok {
+				watched[ref] = true
+			}
+		}
+	}
+	for id := range all["queues"].Of("AWS::SQS::Queue") {
+		if strings.HasSuffix(id, "Dead") && !watched[id+"Name"] {
+			t.Errorf("nobody hears of what lies in %s", id)
+		}
+	}
+	source, err := os.ReadFile(filepath.Join(it.Root(), "internal", "control", "archive.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	filters := 0
+	for _, name := range []string{"functions", "workers"} {
+		for id, p := range all[name].Of("AWS::Logs::MetricFilter") {
+			pattern := regexp.MustCompile(`^\{ \$\.msg = ("[^"]+") \}$`).FindStringSubmatch(p["FilterPattern"].(string))
+			if len(pattern) != 2 || !strings.Contains(string(source), "ErrorContext(ctx, "+pattern[1]) {
+				t.Errorf("%s: %s finds no line that is written", name, id)
+			}
+			for _, m := range it.List(p["MetricTransformations"]) {
+				metric, _ := it.Map(it.Map(m)["MetricName"])["Fn::Sub"].(string)
+				alarm, _ := it.Map(all["alarms"].Of("AWS::CloudWatch::Alarm")["RecordingsGivenUp"]["MetricName"])["Fn::Sub"].(string)
+				if strings.NewReplacer("AWS::StackName", "MetricsStack").Replace(metric) != alarm {
+					t.Errorf("%s: %s makes %s, and the alarm reads %s", name, id, metric, alarm)
+				}
+				filters++
+			}
+		}
+	}
+	if filters != 2 {
+		t.Errorf("%d filters: the archiver and the transcoder give recordings up", filters)
+	}
+}

@@ -16,8 +16,8 @@ type Metric struct {
 	// Unit is CloudWatch's: Count, Bits/Second, ….
 	Unit  string
 	Value float64
-	// ByColour makes it a metric of the colour as well: what scaling needs.
-	// Each one costs $0.30 a month.
+	// ByColour makes it a metric of the colour, as scaling needs it, and not of
+	// the whole stack: each one costs $0.30 a month.
 	ByColour bool
 }
 
@@ -37,14 +37,17 @@ func WriteEMF(w io.Writer, at time.Time, stack, colour string, metrics []Metric)
 	line := map[string]any{"Stack": stack, "Colour": colour}
 	for _, m := range metrics {
 		line[m.Name] = m.Value
-		all.Metrics = append(all.Metrics, name{m.Name, m.Unit})
+		to := &all
 		if m.ByColour {
-			coloured.Metrics = append(coloured.Metrics, name{m.Name, m.Unit})
+			to = &coloured
 		}
+		to.Metrics = append(to.Metrics, name{m.Name, m.Unit})
 	}
-	directives := []directive{all}
-	if len(coloured.Metrics) > 0 {
-		directives = append(directives, coloured)
+	var directives []directive
+	for _, d := range []directive{all, coloured} {
+		if len(d.Metrics) > 0 {
+			directives = append(directives, d)
+		}
 	}
 	line["_aws"] = map[string]any{"Timestamp": at.UnixMilli(), "CloudWatchMetrics": directives}
 	b, err := json.Marshal(line)

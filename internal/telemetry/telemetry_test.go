@@ -56,7 +56,7 @@ func TestMetricsAreEmbeddedInOneLineOfTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := line.AWS.CloudWatchMetrics
-	if line.AWS.Timestamp != at.UnixMilli() || len(d) != 2 || len(d[0].Metrics) != 2 || len(d[1].Metrics) != 1 ||
+	if line.AWS.Timestamp != at.UnixMilli() || len(d) != 2 || len(d[0].Metrics) != 1 || len(d[1].Metrics) != 1 ||
 		!slices.Equal(d[0].Dimensions[0], []string{"Stack"}) || !slices.Equal(d[1].Dimensions[0], []string{"Stack", "Colour"}) || d[0].Namespace != "roomcast" {
 		t.Errorf("%+v", line)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/internal/config"
+	"github.com/roomcast/roomcast/internal/telemetry"
 )
 
 const (
@@ -50,7 +51,7 @@ func (c *upCmd) Run() error {
 	if err != nil {
 		return fmt.Errorf("wrong settings:\n%w", err)
 	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	log := slog.New(telemetry.NewTextHandler(os.Stderr))
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)

@@ -40,6 +40,9 @@ func (m *machine) handler(source *ids.Source, media http.Handler) (http.Handler,
 	mux.HandleFunc("GET /healthz", ok)
 	mux.HandleFunc("GET /readyz", m.ready)
 	mux.HandleFunc("GET /time", now)
+	metrics := m.metrics()
+	mux.Handle("GET /metrics", metrics)
+	api = metered(api, metrics)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The API answers every path below it itself: the mux would redirect
 		// those that are not clean, in HTML.

@@ -18,6 +18,7 @@ import (
 	"github.com/roomcast/roomcast/internal/objects/s3"
 	"github.com/roomcast/roomcast/internal/queue/sqs"
 	"github.com/roomcast/roomcast/internal/store/dynamo"
+	"github.com/roomcast/roomcast/internal/telemetry"
 )
 
 func main() {
@@ -71,7 +72,7 @@ func wire() (handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	log := telemetry.Logger(slog.LevelInfo)
 	source := ids.New(time.Now)
 	return newHandler(settings, control.New(control.Options{
 		Store: store, Objects: objects, DeadEvents: queue, Idempotency: store, Feed: store, Webhooks: store, Deliveries: deliveries,

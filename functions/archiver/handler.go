@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/telemetry"
 )
 
 // reserve is left to put a job back before Lambda ends the process.
@@ -27,6 +28,7 @@ type handler struct {
 // handle does the jobs of its wake-ups. A job that fails is due again later, by
 // the table; only an outage of ours brings its wake-up back.
 func (h *handler) handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
+	ctx = telemetry.Invoked(ctx)
 	if end, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, end.Add(-reserve))
@@ -39,8 +41,9 @@ func (h *handler) handle(ctx context.Context, batch events.SQSEvent) (events.SQS
 			h.log.ErrorContext(ctx, "wake-up dropped", "message", m.MessageId, "err", err)
 			continue
 		}
+		ctx := telemetry.With(ctx, slog.String(telemetry.Job, up.JobID))
 		if err := h.service.RunWoken(ctx, up.JobID); err != nil {
-			h.log.ErrorContext(ctx, "job comes again", "job", up.JobID, "err", err)
+			h.log.ErrorContext(ctx, "job comes again", "err", err)
 			answer.BatchItemFailures = append(answer.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: m.MessageId})
 		}
 	}

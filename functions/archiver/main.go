@@ -22,6 +22,7 @@ import (
 	"github.com/roomcast/roomcast/internal/objects/s3"
 	"github.com/roomcast/roomcast/internal/store/dynamo"
 	"github.com/roomcast/roomcast/internal/tasks"
+	"github.com/roomcast/roomcast/internal/telemetry"
 )
 
 func main() {
@@ -57,6 +58,7 @@ func wire(ctx context.Context) (*handler, error) {
 	})
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	copies := cdn.New(cdn.Options{API: cloudfront.NewFromConfig(cfg), SSM: ssm.NewFromConfig(cfg), Parameter: settings.DistributionParameter})
+	log := telemetry.Logger(slog.LevelInfo)
 	return &handler{log: log, service: control.New(control.Options{
 		Store: store, Objects: objects, Launcher: launcher, CDN: copies, IDs: ids.New(time.Now), Now: time.Now, Log: log,
 	})}, nil

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/telemetry"
 )
 
 // How the keys of the items begin that something is to be done for
@@ -35,6 +36,7 @@ type handler struct {
 // that fails, and tells of a record that always does (OutboxDead of
 // infra/queues.yaml): the sweeper finds what it was about.
 func (h *handler) handle(ctx context.Context, batch events.DynamoDBEvent) (events.DynamoDBEventResponse, error) {
+	ctx = telemetry.Invoked(ctx)
 	var refs []control.NoticeRef
 	var jobs []string
 	for _, r := range batch.Records {

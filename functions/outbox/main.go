@@ -17,6 +17,7 @@ import (
 	"github.com/roomcast/roomcast/internal/ids"
 	"github.com/roomcast/roomcast/internal/queue/sqs"
 	"github.com/roomcast/roomcast/internal/store/dynamo"
+	"github.com/roomcast/roomcast/internal/telemetry"
 )
 
 func main() {
@@ -50,7 +51,7 @@ func wire(ctx context.Context) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	log := telemetry.Logger(slog.LevelInfo)
 	return &handler{log: log, service: control.New(control.Options{
 		Store: store, Feed: store, Webhooks: store, Deliveries: deliveries, Work: jobs,
 		IDs: ids.New(time.Now), Now: time.Now, Log: log,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/telemetry"
 )
 
 const groupAttribute = "MessageGroupId"
@@ -26,6 +27,7 @@ type handler struct {
 // all that follows in its group, untried: order holds. An event that cannot be
 // read is dropped: it will never be readable.
 func (h *handler) handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
+	ctx = telemetry.Invoked(ctx)
 	// Never nil: as null, Lambda would take the batch for failed.
 	answer := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
 	failed := map[string]bool{}
@@ -47,6 +49,7 @@ func (h *handler) apply(ctx context.Context, group string, m events.SQSMessage) 
 		h.log.ErrorContext(ctx, "state event dropped", "group", group, "message", m.MessageId, "err", err)
 		return true
 	}
+	ctx = telemetry.With(ctx, slog.String(telemetry.Key, string(e.KeyID)), slog.String(telemetry.Session, string(e.Session)))
 	if err := h.service.ApplyEvent(ctx, e); err != nil {
 		h.log.ErrorContext(ctx, "state event comes again", "group", group, "message", m.MessageId,
 			"attempt", m.Attributes["ApproximateReceiveCount"], "err", err)

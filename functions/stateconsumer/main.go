@@ -16,6 +16,7 @@ import (
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/ids"
 	"github.com/roomcast/roomcast/internal/store/dynamo"
+	"github.com/roomcast/roomcast/internal/telemetry"
 )
 
 func main() {
@@ -41,7 +42,7 @@ func wire(ctx context.Context) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	log := telemetry.Logger(slog.LevelInfo)
 	return &handler{log: log, service: control.New(control.Options{
 		Store: store, IDs: ids.New(time.Now), Now: time.Now, Log: log,
 	})}, nil

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/roomcast/roomcast/internal/telemetry"
 )
 
 const (
@@ -44,6 +46,7 @@ func newHandler(sweeper, rewaker passer, now func() time.Time, log *slog.Logger)
 // up to 75 s, not 17). A pass that fails comes again; the invocation fails where
 // the last one did, so that an outage is seen.
 func (h *handler) handle(ctx context.Context, _ events.EventBridgeEvent) error {
+	ctx = telemetry.Invoked(ctx)
 	end := h.now().Add(shift)
 	if deadline, ok := ctx.Deadline(); ok && deadline.Add(-reserve).Before(end) {
 		end = deadline.Add(-reserve)

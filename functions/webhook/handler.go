@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/telemetry"
 )
 
 // reserve is left to say what became of a delivery before Lambda ends the
@@ -30,6 +31,7 @@ type handler struct {
 // group is done, or is another's, does nothing. Only an outage of ours brings
 // one back: an endpoint that takes nothing is put off in the table.
 func (h *handler) handle(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
+	ctx = telemetry.Invoked(ctx)
 	if end, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, end.Add(-reserve))

@@ -17,6 +17,7 @@ import (
 	"github.com/roomcast/roomcast/internal/ids"
 	"github.com/roomcast/roomcast/internal/queue/sqs"
 	"github.com/roomcast/roomcast/internal/store/dynamo"
+	"github.com/roomcast/roomcast/internal/telemetry"
 	"github.com/roomcast/roomcast/internal/webhook"
 )
 
@@ -47,7 +48,7 @@ func wire(ctx context.Context) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	log := telemetry.Logger(slog.LevelInfo)
 	service := control.New(control.Options{
 		Store: store, Feed: store, Webhooks: store, Deliveries: deliveries, IDs: ids.New(time.Now), Now: time.Now, Log: log,
 		URLs: control.URLs{HTTP: settings.PublicURL, RTMP: settings.RTMPURL},

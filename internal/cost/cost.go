@@ -94,7 +94,7 @@ type Counts struct {
 func Measured() Counts {
 	return Counts{
 		PutsPerSegment: 5.1, RenewalPause: 2, RenewalUnits: 1,
-		PutsPerShow: 11, TransactionsPerShow: 6, ReadUnitsPerShow: 70, WriteUnitsPerShow: 280, MessagesPerShow: 7, InvocationsPerShow: 25,
+		PutsPerShow: 11, TransactionsPerShow: 6, ReadUnitsPerShow: 70, WriteUnitsPerShow: 280, MessagesPerShow: 8, InvocationsPerShow: 24,
 		LogBytesPerShow: 730, QueriesPerSweep: 35, LogBytesPerMinute: 430,
 	}
 }

@@ -125,7 +125,7 @@ func TestAFailureInsideSaysNothingOutsideAndOneLineInTheLog(t *testing.T) {
 				t.Errorf("the inside leaks: %s", a.raw)
 			}
 			lines := strings.Split(strings.TrimSpace(w.log.String()), "\n")[before:]
-			if len(lines) != 1 || !strings.Contains(lines[0], `"request_id":"req-of-mine"`) {
+			if len(lines) != 1 || !strings.Contains(lines[0], `"request":"req-of-mine"`) {
 				t.Errorf("log: %q", lines)
 			}
 			if c.code != broadcast.CodeBusy && !strings.Contains(lines[0], secret) {

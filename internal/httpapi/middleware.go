@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
+	"regexp"
 	"runtime/debug"
 	"strings"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
+	"github.com/roomcast/roomcast/internal/telemetry"
 )
 
 // requestState is what a request's log line says. Only the request's own
@@ -43,7 +45,7 @@ func (a *api) observed(next *http.ServeMux) http.Handler {
 		if !saneID(s.id) {
 			s.id = a.IDs()
 		}
-		r = r.WithContext(context.WithValue(r.Context(), stateKey{}, s))
+		r = r.WithContext(telemetry.With(context.WithValue(r.Context(), stateKey{}, s), slog.String(telemetry.Request, s.id)))
 		w.Header().Set("X-Request-Id", s.id)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store") // answers hold stream keys
@@ -77,9 +79,12 @@ func (a *api) recovered(rec *recorder, r *http.Request, s *requestState, v any) 
 
 func (a *api) logRequest(r *http.Request, rec *recorder, s *requestState, ms int64) {
 	attrs := []slog.Attr{
-		slog.String("request_id", s.id), slog.String("method", knownMethod(r.Method)), slog.String("route", r.Pattern),
+		slog.String(telemetry.Request, s.id), slog.String("method", knownMethod(r.Method)), slog.String("route", r.Pattern),
 		slog.Int("status", rec.status), slog.Int64("duration_ms", ms),
 		slog.String("app_id", string(s.app)), slog.String("member_id", string(s.member)),
+	}
+	if name := named(r); name.Key != "" {
+		attrs = append(attrs, name)
 	}
 	if s.code != "" {
 		attrs = append(attrs, slog.String("error_code", string(s.code)))
@@ -95,6 +100,18 @@ func (a *api) logRequest(r *http.Request, rec *recorder, s *requestState, ms int
 		attrs = append(attrs, slog.String("stack", s.stack))
 	}
 	a.Log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// ours is an id that this server has made.
+var ours = regexp.MustCompile(`^(key|room|post)_[0-9a-z]{26}$`)
+
+// named is the key, room or recording that a path is about, if it is an id of
+// ours: anything else may be a secret or about a person.
+func named(r *http.Request) slog.Attr {
+	if m := ours.FindStringSubmatch(r.PathValue("id")); m != nil {
+		return slog.String(m[1], m[0])
+	}
+	return slog.Attr{}
 }
 
 // saneID admits 1–128 visible ASCII characters.

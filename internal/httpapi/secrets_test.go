@@ -51,7 +51,7 @@ func TestEachRequestIsOneLineThatNamesWhoAndWhat(t *testing.T) {
 	}
 	me := w.ok(w.send("GET", "/v2/members/me", member, ""))
 	for field, want := range map[string]any{
-		"request_id": "r1", "method": "GET", "route": "GET /v2/members/me/video-rooms/{id}", "status": 404.0,
+		"request": "r1", "method": "GET", "route": "GET /v2/members/me/video-rooms/{id}", "status": 404.0,
 		"app_id": w.acme.id, "member_id": me.text("id"), "error_code": "VIDEO_ROOM_NOT_FOUND", "msg": "request",
 	} {
 		if line[field] != want {

@@ -8,6 +8,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
 // The attributes that join log lines, whoever wrote them: the same names
@@ -17,6 +19,7 @@ const (
 	Session = "session"
 	Key     = "key"
 	Room    = "room"
+	Job     = "job"
 )
 
 // Logger writes JSON lines to standard error, from level on.
@@ -25,6 +28,18 @@ func Logger(level slog.Level) *slog.Logger { return slog.New(NewHandler(os.Stder
 // NewHandler writes JSON lines with what With put into the context.
 func NewHandler(w io.Writer, level slog.Level) slog.Handler {
 	return handler{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})}
+}
+
+// NewTextHandler writes lines for people, with the same.
+func NewTextHandler(w io.Writer) slog.Handler { return handler{slog.NewTextHandler(w, nil)} }
+
+// Invoked is With for an invocation of a Lambda function: its request's id is
+// that of AWS's own lines.
+func Invoked(ctx context.Context) context.Context {
+	if of, ok := lambdacontext.FromContext(ctx); ok {
+		return With(ctx, slog.String(Request, of.AwsRequestID))
+	}
+	return ctx
 }
 
 type contextKey struct{}
@@ -38,11 +53,19 @@ func With(ctx context.Context, attrs ...slog.Attr) context.Context {
 
 type handler struct{ slog.Handler }
 
-// Handle implements slog.Handler.
+// Handle implements slog.Handler. What the line says itself it says once.
 func (h handler) Handle(ctx context.Context, r slog.Record) error {
-	if attrs, ok := ctx.Value(contextKey{}).([]slog.Attr); ok {
-		r = r.Clone()
-		r.AddAttrs(attrs...)
+	attrs, _ := ctx.Value(contextKey{}).([]slog.Attr)
+	if len(attrs) == 0 {
+		return h.Handler.Handle(ctx, r)
+	}
+	said := map[string]bool{}
+	r.Attrs(func(a slog.Attr) bool { said[a.Key] = true; return true })
+	r = r.Clone()
+	for _, a := range attrs {
+		if !said[a.Key] {
+			r.AddAttrs(a)
+		}
 	}
 	return h.Handler.Handle(ctx, r)
 }

@@ -6,8 +6,11 @@ import (
 	"encoding/json"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"github.com/roomcast/roomcast/internal/telemetry"
 )
@@ -18,7 +21,10 @@ func TestLinesCarryWhatTheContextKnows(t *testing.T) {
 	ctx := telemetry.With(context.Background(), slog.String(telemetry.Request, "req_1"))
 	inner := telemetry.With(ctx, slog.String(telemetry.Room, "room_1"))
 	_ = telemetry.With(ctx, slog.String(telemetry.Room, "room_2")) // a sibling's, not ours
-	log.InfoContext(inner, "hello")
+	log.InfoContext(inner, "hello", telemetry.Request, "req_1")
+	if n := strings.Count(b.String(), `"request"`); n != 1 {
+		t.Errorf("the request is said %d times: %s", n, b.String())
+	}
 	log.DebugContext(inner, "not at this level")
 	var line map[string]any
 	if err := json.Unmarshal(b.Bytes(), &line); err != nil {
@@ -62,5 +68,16 @@ func TestMetricsAreEmbeddedInOneLineOfTheLog(t *testing.T) {
 	}
 	if line.Stack != "stack" || line.Colour != "blue" || line.Publishers == nil || *line.Publishers != 3 || line.Viewers == nil {
 		t.Errorf("a dimension or value is missing: %s", b.String())
+	}
+}
+
+func TestLinesOfAnInvocationCarryItsRequest(t *testing.T) {
+	var b bytes.Buffer
+	log := slog.New(telemetry.NewTextHandler(&b))
+	ctx := lambdacontext.NewContext(context.Background(), &lambdacontext.LambdaContext{AwsRequestID: "aws-1"})
+	log.InfoContext(telemetry.Invoked(ctx), "hello")
+	log.InfoContext(telemetry.Invoked(context.Background()), "nobody's")
+	if lines := strings.Split(b.String(), "\n"); !strings.Contains(lines[0], "request=aws-1") || strings.Contains(lines[1], "request") {
+		t.Errorf("%q", lines)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -52,9 +53,10 @@ func run(ctx context.Context) error {
 	if err := errors.Join(err, err2, err3); err != nil {
 		return err
 	}
-	log := telemetry.Logger(c.LogLevel).With("job", c.JobID)
+	log := telemetry.Logger(c.LogLevel)
+	ctx = telemetry.With(ctx, slog.String(telemetry.Job, c.JobID))
 	return control.New(control.Options{
 		Store: store, Objects: bucket, IDs: ids.New(time.Now), Now: time.Now, Log: log,
-		Transcoder: job.New(job.Options{Tool: tool, Objects: bucket, Scratch: c.Scratch, Parallel: 1, Log: log}),
+		Transcoder: job.New(job.Options{Tool: tool, Objects: bucket, Scratch: c.Scratch, Parallel: 1, Log: log.With(telemetry.Job, c.JobID)}),
 	}).RunJob(ctx, c.JobID)
 }

@@ -66,19 +66,6 @@ func (s *stack) gateway(template it.Template, program string, policies any) *gat
 	return g
 }
 
-// told answers the calls so far of a name.
-func (g *gateway) told(name string) []call {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	var list []call
-	for _, c := range g.calls {
-		if c.name == name {
-			list = append(list, c)
-		}
-	}
-	return list
-}
-
 // all answers every call so far.
 func (g *gateway) all() []call {
 	g.mu.Lock()

@@ -45,7 +45,7 @@ func (l *lambda) invoke(event, out any) error {
 	return l.process.Invoke(b, out)
 }
 
-// invocations so far, and the stream's "records".
+// invocations so far, and the stream's "records" and the "jobs" among them.
 func (s *stack) invocations() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -232,7 +232,11 @@ func (l *lambda) follow(ctx context.Context, arn string) error {
 func (s *stack) counted(r record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !strings.HasPrefix(r.DynamoDB.Keys["pk"].S, "NOTICE#post_") {
+	switch pk := r.DynamoDB.Keys["pk"].S; {
+	case strings.HasPrefix(pk, "JOB#"):
+		s.invoked["jobs"]++
+		fallthrough
+	case !strings.HasPrefix(pk, "NOTICE#post_"):
 		s.invoked["records"]++
 	}
 }

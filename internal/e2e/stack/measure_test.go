@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"fmt"
 	"math"
 	"path"
 	"slices"
@@ -20,7 +21,24 @@ type measured struct {
 }
 
 func (s *stack) measure(worker *process) *measured {
+	s.t.Helper()
+	s.quiet()
 	return &measured{s: s, worker: worker, from: time.Now(), said: len(worker.out.String()), before: s.invocations()}
+}
+
+// quiet waits until what happened before has gone through the stream.
+func (s *stack) quiet() {
+	s.t.Helper()
+	last, since := 0, time.Now()
+	s.eventually(patience, "the stream is quiet", func() error {
+		if n := s.invocations()["records"]; n != last {
+			last, since = n, time.Now()
+		}
+		if last == 0 || time.Since(since) < 2*time.Second {
+			return fmt.Errorf("%d records", last)
+		}
+		return nil
+	})
 }
 
 // calls of a program since then; "" = of all that the model counts: the sweeper
@@ -63,6 +81,7 @@ func (m *measured) segments() (at []int) {
 func (m *measured) compare(model cost.Counts) {
 	t := m.s.t
 	t.Helper()
+	m.s.quiet()
 	within := func(what string, got, want float64) {
 		t.Helper()
 		t.Logf("%s: %.2f, the model says %.2f", what, got, want)
@@ -129,9 +148,13 @@ func (m *measured) compare(model cost.Counts) {
 	atMost("write units of a show", sum.writes-renewals, model.WriteUnitsPerShow)
 	within("messages of a show", sum.messages, model.MessagesPerShow)
 	now := m.s.invocations()
-	invocations := 2 + float64(now["StateConsumer"]-m.before["StateConsumer"]+now["Archiver"]-m.before["Archiver"]) // of the API: start and end
-	// Lambda batches what comes close together: each record for itself at most.
-	within("invocations of a show", invocations+float64(now["records"]-m.before["records"]), model.InvocationsPerShow)
+	// Two of the API; each record of the stream for itself, as nothing else comes
+	// close to it on a quiet day, and each job once.
+	invocations := 2
+	for _, name := range []string{"StateConsumer", "records", "jobs"} {
+		invocations += now[name] - m.before[name]
+	}
+	within("invocations of a show", float64(invocations), model.InvocationsPerShow)
 	lines, metrics := 0, 0
 	for line := range strings.Lines(m.worker.out.String()[m.said:]) {
 		if strings.Contains(line, `"_aws"`) {

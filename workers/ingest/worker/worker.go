@@ -116,6 +116,9 @@ func (w *Worker) Handler() http.Handler { return w.flv }
 // among them.
 func (w *Worker) Viewers() int { return w.hub.Viewers() }
 
+// SentBytes is what viewers were sent since the start.
+func (w *Worker) SentBytes() uint64 { return w.hub.SentBytes() }
+
 // Stop accepts nobody any more, closes publishers cleanly, and waits until
 // their ends are told, but not longer than ctx.
 func (w *Worker) Stop(ctx context.Context) error {

@@ -32,7 +32,7 @@ func scraped(t *testing.T, m *machine, token string) (int, string) {
 }
 
 func TestPrometheusSeesPublishersAndRequests(t *testing.T) {
-	m := startMachine(t)
+	m := startMachine(t, 10, 10)
 	if status, _ := scraped(t, m, m.creds.APISecret); status != http.StatusUnauthorized {
 		t.Errorf("who is no operator is answered %d", status)
 	}

@@ -77,7 +77,7 @@ func newStack(t *testing.T) *stack {
 		"PublicUrl": s.front.URL, "RtmpUrl": "rtmp://" + s.rtmp, "LogLevel": "INFO",
 		"TokenKey": secret, "OperatorToken": operatorToken, "RelaySecret": secret,
 		"ClusterArn": cluster, "Cluster": "stack", "TranscoderTask": task, "TranscoderSubnets": "subnet-1,subnet-2", "TranscoderSecurityGroup": "sg-1",
-		"TranscoderPublicIp": "ENABLED", "TranscoderRoleArn": "arn:aws:iam::000000000000:role/transcoder", "ExecutionRoleArn": "arn:aws:iam::000000000000:role/execution",
+		"TranscoderPublicIp": "ENABLED", "DistributionParameter": "/stack/distribution", "TranscoderRoleArn": "arn:aws:iam::000000000000:role/transcoder", "ExecutionRoleArn": "arn:aws:iam::000000000000:role/execution",
 		"RtmpTargets": "arn:rtmp", "WebTargets": "arn:web",
 		"AWS::StackName": "stack", "AWS::Region": localstacktest.Region, "AWS::Partition": "aws", "AWS::AccountId": s.account.ID,
 	}

@@ -56,7 +56,6 @@ func wire(ctx context.Context) (*handler, error) {
 		API: ecs.NewFromConfig(cfg), Cluster: settings.Cluster, Task: settings.Task,
 		Subnets: settings.Subnets, SecurityGroups: settings.SecurityGroups, PublicIP: settings.PublicIP,
 	})
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	copies := cdn.New(cdn.Options{API: cloudfront.NewFromConfig(cfg), SSM: ssm.NewFromConfig(cfg), Parameter: settings.DistributionParameter})
 	log := telemetry.Logger(slog.LevelInfo)
 	return &handler{log: log, service: control.New(control.Options{

@@ -15,6 +15,9 @@ const (
 	// passEvery is how soon a loss is noticed besides the patience of the
 	// rules; the scheduler's shortest period is a minute.
 	passEvery = 2 * time.Second
+	// idleEvery is the same while there is nothing to watch: a first stream,
+	// too, is seen within 15 s.
+	idleEvery = 13 * time.Second
 	// shift is how long one invocation goes on: the next one begins after a
 	// minute, mostly in the same process, which remembers what it saw.
 	shift = 54 * time.Second
@@ -40,11 +43,9 @@ func newHandler(sweeper, rewaker passer, now func() time.Time, log *slog.Logger)
 	return &handler{passes: []passer{sweeper, rewaker}, now: now, log: log}
 }
 
-// handle makes passes for most of a minute, as long as there is something to
-// watch: an idle installation is looked at once a minute and costs nothing (a
-// worker that dies within the first minute of the first stream is missed for
-// up to 75 s, not 17). A pass that fails comes again; the invocation fails where
-// the last one did, so that an outage is seen.
+// handle makes passes for most of a minute, fewer while there is nothing to
+// watch. A pass that fails comes again; the invocation fails where the last one
+// did, so that an outage is seen.
 func (h *handler) handle(ctx context.Context, _ events.EventBridgeEvent) error {
 	ctx = telemetry.Invoked(ctx)
 	end := h.now().Add(shift)
@@ -61,10 +62,14 @@ func (h *handler) handle(ctx context.Context, _ events.EventBridgeEvent) error {
 		if err != nil {
 			h.log.ErrorContext(ctx, "comes again", "work", "sweep", "err", err)
 		}
-		if !busy && err == nil || h.now().Add(passEvery).After(end) {
+		pause := passEvery
+		if !busy && err == nil {
+			pause = idleEvery
+		}
+		if h.now().Add(pause).After(end) {
 			return err
 		}
-		t := time.NewTimer(passEvery)
+		t := time.NewTimer(pause)
 		select {
 		case <-t.C:
 		case <-ctx.Done():

@@ -19,22 +19,35 @@ type pass func() error
 func (p pass) Pass(context.Context) error { return p() }
 func (p pass) Busy() bool                 { return true }
 
-// once has something to watch for so many passes.
-type once struct{ passes, busy int }
+// idle has something to watch for so many passes.
+type idle struct {
+	pass
+	passes, busy int
+}
 
-func (o *once) Pass(context.Context) error { o.passes++; return nil }
-func (o *once) Busy() bool                 { return o.passes <= o.busy }
+func (i *idle) Pass(ctx context.Context) error { i.passes++; return i.pass.Pass(ctx) }
+func (i *idle) Busy() bool                     { return i.passes <= i.busy }
 
-func TestAnIdleInstallationIsLookedAtOnce(t *testing.T) {
+// Between two passes, of one invocation and of the next a minute later, there
+// are never more than 15 s.
+func TestAnIdleInstallationIsLookedAtEvery15Seconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		sweeper, rewaker := &once{busy: 0}, &once{busy: 3}
-		h := newHandler(sweeper, rewaker, time.Now, slog.New(slog.DiscardHandler))
+		var last, longest time.Duration
 		begin := time.Now()
-		if err := h.handle(t.Context(), events.EventBridgeEvent{}); err != nil {
-			t.Fatal(err)
+		seen := pass(func() error {
+			longest, last = max(longest, time.Since(begin)-last), time.Since(begin)
+			return nil
+		})
+		sweeper, rewaker := &idle{pass: seen}, &idle{pass: func() error { return nil }, busy: 3}
+		h := newHandler(sweeper, rewaker, time.Now, slog.New(slog.DiscardHandler))
+		for minute := range 3 {
+			time.Sleep(time.Until(begin.Add(time.Duration(minute) * time.Minute)))
+			if err := h.handle(t.Context(), events.EventBridgeEvent{}); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if took := time.Since(begin); sweeper.passes != 4 || took != 3*passEvery {
-			t.Errorf("%d passes in %s, though nothing was left to watch after the third", sweeper.passes, took)
+		if longest > 15*time.Second || sweeper.passes != 7+5+5 {
+			t.Errorf("%d passes, at most %s between two", sweeper.passes, longest)
 		}
 	})
 }

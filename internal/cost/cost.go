@@ -103,12 +103,12 @@ func Measured() Counts {
 const (
 	hoursPerMonth, minutesPerMonth = 730, 730 * 60
 	segmentSeconds                 = 2.0
-	// The sweeper looks once a minute while nobody streams, and every 2 s for
-	// 54 s of each minute while anybody does (functions/sweeper).
+	// The sweeper runs for 54 s of each minute and looks every 13 s while nobody
+	// streams, every 2 s while anybody does (functions/sweeper).
 	sweeperGB, lambdaGB  = 0.125, 0.25
-	idleSweepSeconds     = 0.5
+	sweepSeconds         = 54
+	idleSweeps           = 5
 	busySweeps           = 27
-	busySweepSeconds     = 54
 	invocationSeconds    = 0.1
 	invocationLogBytes   = 1 << 10 // AWS's own lines
 	alarms, idleMetrics  = 11, 3
@@ -209,8 +209,8 @@ func idle(p Prices) []Line {
 	return []Line{
 		{"load balancer", hoursPerMonth * (p.NLBHour + zones*p.PublicIPv4Hour)},
 		{"one smallest worker", hoursPerMonth * (workerVCPU*p.FargateVCPUHour + workerGB*p.FargateGBHour + p.PublicIPv4Hour)},
-		{"sweeper", minutesPerMonth * (idleSweepSeconds*sweeperGB*p.LambdaGBSecond + (p.LambdaPerMillion+p.SchedulerPerMillion)/million +
-			c.QueriesPerSweep/2*p.DynamoReadsPerMillion/million)},
+		{"sweeper", minutesPerMonth * (sweepSeconds*sweeperGB*p.LambdaGBSecond + (p.LambdaPerMillion+p.SchedulerPerMillion)/million +
+			idleSweeps*c.QueriesPerSweep/2*p.DynamoReadsPerMillion/million)},
 		{"queues that are asked", minutesPerMonth * queues * pollsPerQueue * p.SQSPerMillion / million},
 		{"alarms and metrics", alarms*p.AlarmMonth + idleMetrics*p.MetricMonth},
 		{"logs", minutesPerMonth * (c.LogBytesPerMinute + invocationLogBytes) / gib * p.LogsPerGB},
@@ -219,10 +219,10 @@ func idle(p Prices) []Line {
 	}
 }
 
-// busy is what an hour costs in which anybody streams, however many do.
+// busy is what an hour costs more in which anybody streams, however many do.
 func busy(p Prices) float64 {
 	const million = 1e6
-	return 60 * (busySweepSeconds*sweeperGB*p.LambdaGBSecond + busySweeps*Measured().QueriesPerSweep/2*p.DynamoReadsPerMillion/million)
+	return 60 * (busySweeps - idleSweeps) * Measured().QueriesPerSweep / 2 * p.DynamoReadsPerMillion / million
 }
 
 func perStreamHour(p Prices, u Use) []Line {

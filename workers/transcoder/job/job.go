@@ -103,21 +103,17 @@ func (t *Transcoder) make(ctx context.Context, path string, args func(out string
 }
 
 // put uploads a file; the content type follows from the key.
-func (t *Transcoder) put(ctx context.Context, key, path string) (sizeBytes int64, err error) {
+func (t *Transcoder) put(ctx context.Context, key, path string) error {
 	f, err := os.Open(path) // #nosec G304 -- a file of ours
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	info, err := f.Stat()
-	if err != nil {
-		return 0, err
-	}
 	_, err = t.Objects.PutFrom(ctx, key, f, control.PutOptions{ContentType: contentType(key), CacheControl: immutable})
 	if err != nil {
-		return 0, fmt.Errorf("upload %s: %w", key, err)
+		return fmt.Errorf("upload %s: %w", key, err)
 	}
-	return info.Size(), nil
+	return nil
 }
 
 // immutable is the cache header of what keeps its name and its bytes.

@@ -33,7 +33,7 @@ func (w *work) pictures(ctx context.Context, done *control.Processed) {
 			return err
 		})
 		if err == nil {
-			_, err = w.put(ctx, w.task.Folder+name, path)
+			err = w.put(ctx, w.task.Folder+name, path)
 		}
 		if err != nil {
 			w.Log.WarnContext(ctx, "a picture is left out", "post", w.task.PostID, "picture", name, "err", err)
@@ -57,7 +57,7 @@ func (w *work) pictures(ctx context.Context, done *control.Processed) {
 		path := filepath.Join(w.dir, "sprite.vtt")
 		err := os.WriteFile(path, []byte(g.vtt("sprite.jpg")), 0o600)
 		if err == nil {
-			_, err = w.put(ctx, w.task.Folder+"sprite.vtt", path)
+			err = w.put(ctx, w.task.Folder+"sprite.vtt", path)
 		}
 		if err == nil {
 			done.SpriteVTTKey = w.task.Folder + "sprite.vtt"

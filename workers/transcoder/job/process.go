@@ -157,11 +157,11 @@ func (w *work) publish(ctx context.Context, files []string, videos int, done *co
 	slices.SortStableFunc(entries, func(a, b os.DirEntry) int { return rank(a.Name()) - rank(b.Name()) })
 	folder := w.task.Folder + "vod/"
 	for _, e := range entries {
-		if _, err := w.put(ctx, folder+e.Name(), filepath.Join(pack, e.Name())); err != nil {
+		if err := w.put(ctx, folder+e.Name(), filepath.Join(pack, e.Name())); err != nil {
 			return err
 		}
 	}
-	if _, err := w.put(ctx, w.task.Folder+"video.mp4", mp4); err != nil {
+	if err := w.put(ctx, w.task.Folder+"video.mp4", mp4); err != nil {
 		return err
 	}
 	done.Playback = broadcast.PostPlayback{

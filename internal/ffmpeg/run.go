@@ -109,13 +109,15 @@ func (e *Error) Error() string {
 // Unwrap answers the error of os/exec.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Run runs ffmpeg with args and waits for it. progress is told how much media
-// was written; nil = nobody asks. The child dies with ctx.
+// Run runs ffmpeg with args and waits for it. progress is told ten times a
+// second how much media was written, with -copyts how much since it was first
+// told: what is done sooner than that tells nothing. nil = nobody asks. The
+// child dies with ctx.
 func (t *Tool) Run(ctx context.Context, args []string, progress func(done time.Duration)) error {
 	if t.ffmpeg == "" {
 		return errors.New("ffmpeg is not installed")
 	}
-	all := append([]string{"-hide_banner", "-nostdin", "-loglevel", "error", "-progress", "pipe:1", "-y"}, args...)
+	all := append([]string{"-hide_banner", "-nostdin", "-loglevel", "error", "-progress", "pipe:1", "-stats_period", "0.1", "-y"}, args...)
 	cmd := exec.CommandContext(ctx, t.ffmpeg, all...) //nolint:gosec // the program that was found, arguments of ours
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	errs := &tail{limit: 4096}

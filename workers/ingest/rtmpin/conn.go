@@ -116,7 +116,12 @@ func (g *guard) conclude(cause EndCause, err error, status *Reject) {
 	case cause == EndUnpublish:
 		g.farewell.Go(func() { g.sayFarewell(nil) })
 	default:
-		_ = g.raw.Close() // there is nobody to tell
+		// There is nobody to tell. What a peer that never reads was still to get
+		// would lie in the kernel, and keep the close from it.
+		if tcp, ok := g.raw.(interface{ SetLinger(sec int) error }); ok && cause == EndLost {
+			_ = tcp.SetLinger(0) // a reset
+		}
+		_ = g.raw.Close()
 	}
 }
 

@@ -2,6 +2,8 @@ package control
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
@@ -25,8 +27,12 @@ func (s *Service) withRoom(ctx context.Context, st broadcast.State) (broadcast.S
 		return st, nil
 	}
 	room, err := s.Store.Room(ctx, st.Key.RoomID)
+	if errors.Is(err, ErrNotFound) {
+		// A carried room is never deleted: it ended, and was deleted, in between.
+		return st, fmt.Errorf("%w: room %s of stream key %s is gone", ErrConflict, st.Key.RoomID, st.Key.ID)
+	}
 	if err != nil {
-		return st, err // a carried room is never deleted: an outage
+		return st, err
 	}
 	st.Room = &room
 	return st, nil

@@ -498,3 +498,37 @@ func TestAReadTornByAnotherStepIsReadAgain(t *testing.T) {
 		t.Fatalf("the room is %s after %d reads", v.Room.State, store.reads)
 	}
 }
+
+// stale answers a key as it was, once.
+type stale struct {
+	control.Store
+	old   *control.KeyRecord
+	reads int
+}
+
+func (s *stale) KeyRecord(ctx context.Context, id broadcast.KeyID) (control.KeyRecord, error) {
+	s.reads++
+	if s.reads == 1 {
+		return *s.old, nil
+	}
+	return s.Store.KeyRecord(ctx, id)
+}
+
+func TestARoomThatIsDeletedBetweenTwoReadsIsReadAgain(t *testing.T) {
+	w := newWorld(t)
+	id := w.live()
+	before, err := w.db.KeyRecord(t.Context(), w.key)
+	w.no(err)
+	w.no(w.ApplyEvent(t.Context(), w.event(broadcast.Stopped)))
+	_, err = w.EndRoom(t.Context(), w.caller, id, false)
+	w.no(err)
+	room, err := w.db.Room(t.Context(), id)
+	w.no(err)
+	w.no(w.db.Commit(t.Context(), control.Changes{ID: "tx_delete", DeleteRooms: []broadcast.VideoRoom{room}}))
+	store := &stale{Store: w.db, old: &before}
+	o := w.Service.Options
+	o.Store = store
+	if _, err := control.New(o).DisconnectKey(t.Context(), w.caller, w.key); err != nil || store.reads != 2 {
+		t.Errorf("%d reads: %v", store.reads, err)
+	}
+}

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
@@ -92,7 +93,9 @@ func through[T any](n *net, what string, do func() (T, error)) (T, error) {
 		p.sleep(before)
 		return none, errFault
 	case fateLate:
-		w.after(before, func() { _, _ = do() })
+		land := sync.OnceFunc(func() { _, _ = do() })
+		w.landing = append(w.landing, land)
+		w.after(before, land)
 		p.sleep(callTimeout)
 		return none, errFault
 	case fateCrashBefore:

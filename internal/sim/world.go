@@ -67,6 +67,7 @@ type world struct {
 	bug     Bug
 	failure error
 	chaos   bool
+	landing []func()      // calls that take effect late; those that have are over
 	outage  time.Duration // the store answers nobody until then
 	ids     uint64
 
@@ -196,6 +197,9 @@ func (w *world) calm() {
 			k.stood = w.now
 		}
 		k.ahead = 0
+	}
+	for _, land := range w.landing {
+		land()
 	}
 	w.queue.calm()
 }

@@ -50,13 +50,13 @@ func Build(t testing.TB, name string) string {
 // or the processor's time for it where others keep the machine busy.
 const (
 	maxInit   = 30 * time.Millisecond
-	maxBinary = 16 << 20
+	maxBinary = 16_000_000
 	maxRSS    = 40 << 20
 	starts    = 5 // a cold start's own work is the least of them
 )
 
 // Cold builds functions/NAME, starts it several times and fails the test where
-// its file is larger than 16 MiB or the quickest start took more than 30 ms.
+// its file is larger than 16 MB or the quickest start took more than 30 ms.
 // The last process goes on.
 func Cold(t testing.TB, name string, env map[string]string) *Process {
 	t.Helper()

@@ -178,11 +178,12 @@ func (g *guard) fill() error {
 }
 
 // gather lets a publisher's messages come together before they are read: a
-// wake-up for each of them costs more than all that is done with it. Where the
-// last read left something behind there is no pause.
+// wake-up for each of them costs more than all that is done with it. All
+// publishers of a process are read at the same ticks, so that it wakes up once
+// for all of them. Where the last read left something behind there is no pause.
 func (g *guard) gather() {
 	if !g.more {
-		g.pause.Reset(gatherFor)
+		g.pause.Reset(gatherFor - time.Duration(g.srv.opts.Now().UnixNano())%gatherFor)
 		<-g.pause.C
 	}
 	n, err := g.collector.collect(g.buf[g.w:])

@@ -34,7 +34,7 @@ const (
 
 // gatherFor is how long a publisher's bytes may lie in the kernel before they
 // are read. Viewers get them later by half of that on average.
-const gatherFor = 50 * time.Millisecond
+const gatherFor = 100 * time.Millisecond
 
 // Message type ids of RTMP 1.0, 5.4 and 7.1, besides those that leave the package.
 const (

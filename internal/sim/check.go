@@ -30,6 +30,7 @@ type keyHistory struct {
 	epoch    uint64
 	holder   broadcast.SessionID
 	play     broadcast.PlayID
+	taken    time.Duration // when somebody became the holder last
 	media    uint64
 	moved    time.Duration // when the stored media counter changed last
 	renewed  time.Duration // when the stored renewal counter changed last

@@ -99,7 +99,7 @@ func (k *checker) take(ctx context.Context, id broadcast.KeyID, c control.LeaseC
 	case w.wall().Before(before.RefusedUntil):
 		w.fail("%s takes %s, which is refused until %s", holder.Session, id, before.RefusedUntil)
 	}
-	h.epoch, h.renewed, h.moved, s.renewed = l.Epoch, w.now, w.now, w.now
+	h.epoch, h.taken, h.renewed, h.moved, s.renewed = l.Epoch, w.now, w.now, w.now, w.now
 	k.held(h, l)
 	return l, nil
 }
@@ -180,6 +180,9 @@ func (k *checker) trueKey(m *member, key broadcast.StreamKey) error {
 	for _, s := range k.sessions {
 		if s.key != key.ID || s.over || s.c.session != s {
 			continue
+		}
+		if k.holder(key.ID) != s && k.w.now-k.key(key.ID).taken < cutWithin {
+			continue // its next renewal tells it that it was taken over
 		}
 		if alive != nil {
 			return fmt.Errorf("%s and %s both publish %s", alive.id, s.id, key.ID)

@@ -125,6 +125,7 @@ func done(n *net, what string, do func() error) error {
 
 // Commit implements control.Store, as all that follow.
 func (n *net) Commit(ctx context.Context, c control.Changes) error {
+	n.w.awaken(c)
 	return done(n, "commit", func() error { return n.w.check.commit(ctx, c) })
 }
 

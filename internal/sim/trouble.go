@@ -123,6 +123,24 @@ func (w *world) trouble() {
 	w.often(1, w.queue.replay)
 }
 
+// awaken lets the machine that holds a lease go on while the lease is being
+// buried: a moment that is hardly ever met by chance.
+func (w *world) awaken(c control.Changes) {
+	for _, l := range c.Leases {
+		holder := w.store.leases[l.Lease.KeyID].Holder
+		if l.IfRenewals == nil || holder == nil || !w.chaos || !w.chance(0.3) {
+			continue
+		}
+		for _, k := range w.workers {
+			if k.id == holder.Worker && k.until > w.now {
+				w.tell("%s goes on just now", k.id)
+				k.thaw(&w.loop)
+				k.stood = w.now
+			}
+		}
+	}
+}
+
 // often does something that many times a minute, until the faults stop.
 func (w *world) often(aMinute float64, do func()) {
 	if aMinute == 0 {

@@ -44,7 +44,7 @@ type dice struct {
 func (w *world) roll() dice {
 	level := func(most float64) float64 { return []float64{0, most / 8, most}[w.rng.IntN(3)] }
 	return dice{
-		throttle: level(0.1), lost: level(0.1), late: level(0.05), slow: level(0.1), crash: level(0.03),
+		throttle: level(0.1), lost: level(0.1), late: level(0.05), slow: level(0.3), crash: level(0.03),
 		outages: level(2), pauses: level(3), deaths: level(3), jumps: level(3),
 		unsent: level(0.3), doubled: level(0.3), delayed: level(0.2),
 		calls: w.between(500*time.Millisecond, 6*time.Second),

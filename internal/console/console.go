@@ -100,25 +100,35 @@ func New(opts Options) (*Handler, error) {
 // ServeHTTP implements [http.Handler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	serve, reads := h.route(r.URL.Path), r.Method == http.MethodGet || r.Method == http.MethodHead
+	switch {
+	case serve == nil && reads:
+		h.page(w, http.StatusNotFound, "notfound.html", page{})
+	case serve == nil: // a call of the API that went to the wrong place
+		writeProblem(w, r, http.StatusNotFound, "NOT_FOUND", "there is no such path; the API's paths begin with /v2, and /docs lists them")
+	case !reads:
 		w.Header().Set("Allow", "GET, HEAD")
 		writeProblem(w, r, http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED", "this path knows GET and HEAD only")
-		return
+	default:
+		serve(w, r)
 	}
-	rest, watch := strings.CutPrefix(r.URL.Path, "/watch/")
+}
+
+// route answers what serves a path; nil = there is no such path.
+func (h *Handler) route(path string) http.HandlerFunc {
+	rest, watch := strings.CutPrefix(path, "/watch/")
 	id, last, deeper := strings.Cut(rest, "/")
 	switch {
-	case r.URL.Path == "/":
-		h.page(w, http.StatusOK, "landing.html", page{})
+	case path == "/":
+		return func(w http.ResponseWriter, _ *http.Request) { h.page(w, http.StatusOK, "landing.html", page{}) }
 	case watch && id != "" && !deeper:
-		h.watch(w, r, id)
+		return func(w http.ResponseWriter, r *http.Request) { h.watch(w, r, id) }
 	case watch && id != "" && last == "state":
-		h.state(w, r, id)
-	case strings.HasPrefix(r.URL.Path, "/assets/"), r.URL.Path == "/favicon.ico":
-		h.assets.ServeHTTP(w, r)
-	default:
-		h.page(w, http.StatusNotFound, "notfound.html", page{})
+		return func(w http.ResponseWriter, r *http.Request) { h.state(w, r, id) }
+	case strings.HasPrefix(path, "/assets/"), path == "/favicon.ico":
+		return h.assets.ServeHTTP
 	}
+	return nil
 }
 
 // page is what the templates are given.

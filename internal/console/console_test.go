@@ -148,10 +148,12 @@ func TestBrokenStoreIs503LoggedOnceAndTellsNothing(t *testing.T) {
 
 func TestOtherMethodsAreRefused(t *testing.T) {
 	h := newHandler(t, &rooms{}, io.Discard)
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/watch/room_1", nil))
-	if w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD" {
-		t.Errorf("status %d, Allow %q", w.Code, w.Header().Get("Allow"))
+	for path, want := range map[string]int{"/watch/room_1": 405, "/": 405, "/assets/x": 405, "/v1/members": 404, "/watch/": 404} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, nil))
+		if w.Code != want || (w.Header().Get("Allow") == "GET, HEAD") != (want == 405) || w.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s: status %d, %v: %s", path, w.Code, w.Header(), w.Body)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package disk_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -182,6 +183,61 @@ func TestETagIsThatOfTheFileAsItIs(t *testing.T) {
 	}
 	if _, after, err := d.Get(t.Context(), "k"); err != nil || after.ETag == before.ETag {
 		t.Errorf("the ETag is still %s (%v)", after.ETag, err)
+	}
+}
+
+// zeros are n bytes.
+func zeros(n int64) io.Reader { return io.LimitReader(nothing{}, n) }
+
+type nothing struct{}
+
+func (nothing) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// A recording of gigabytes is not read for its ETag, also after a restart.
+func TestALargeObjectIsNotReadForItsETag(t *testing.T) {
+	const size = 65 << 20
+	dir := t.TempDir()
+	write := func(d *disk.Disk) string {
+		t.Helper()
+		etag, err := d.PutFrom(t.Context(), "posts/p/source.mp4", zeros(size), control.PutOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return etag
+	}
+	is := func(d *disk.Disk) string {
+		t.Helper()
+		list, err := d.List(t.Context(), "posts/", "", 10)
+		if err != nil || len(list) != 1 || list[0].SizeBytes != size {
+			t.Fatalf("%+v, %v", list, err)
+		}
+		return list[0].ETag
+	}
+	first := open(t, dir)
+	etag := write(first)
+	if got := is(first); got != etag {
+		t.Errorf("it has ETag %s, was written with %s", got, etag)
+	}
+	// Other bytes, by somebody who hides it: who reads them sees it.
+	path := filepath.Join(dir, "posts/p/source.mp4")
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteAt([]byte("x"), size/2)
+		err = errors.Join(err, f.Close(), os.Chtimes(path, info.ModTime(), info.ModTime()))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := open(t, dir)
+	if got := is(second); got != etag {
+		t.Errorf("after a restart it has ETag %s, not %s: it was read", got, etag)
+	}
+	if again := write(second); again == etag || is(second) != again {
+		t.Errorf("another version has ETag %s, %s when asked; before %s", again, is(second), etag)
 	}
 }
 

@@ -27,8 +27,24 @@ func newDigest() *digest {
 
 // Write never fails.
 func (d *digest) Write(p []byte) (int, error) {
-	d.size += int64(len(p))
+	if d.size += int64(len(p)); d.size > hashedBytes {
+		return len(p), nil // nobody will ask
+	}
 	return d.hash.Write(p)
+}
+
+// hashedBytes is how large an object may be whose ETag is a hash of it. A larger
+// one is a recording, which nobody writes on a condition: to read gigabytes for
+// their ETag would let its first viewer after a restart wait for half a minute.
+// When it was written tells its versions apart.
+const hashedBytes = 64 << 20
+
+// versionOf is the ETag of a file; hash is asked where it is one.
+func versionOf(info fs.FileInfo, hash func() (string, error)) (string, error) {
+	if info.Size() <= hashedBytes {
+		return hash()
+	}
+	return fmt.Sprintf(`"%x-%x"`, info.ModTime().UnixNano(), info.Size()), nil
 }
 
 func (d *digest) etag() string { return fmt.Sprintf(`"%016x-%x"`, d.hash.Sum64(), d.size) }

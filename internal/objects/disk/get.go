@@ -67,7 +67,7 @@ func (d *Disk) describe(key string, f *os.File) (control.ObjectInfo, error) {
 	}
 	etag, ok := d.etags.get(key, stat)
 	if !ok {
-		if etag, err = hashFile(f); err != nil {
+		if etag, err = versionOf(stat, func() (string, error) { return hashFile(f) }); err != nil {
 			return control.ObjectInfo{}, err
 		}
 		d.etags.set(key, stat, etag)

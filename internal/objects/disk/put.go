@@ -33,18 +33,18 @@ func (d *Disk) put(ctx context.Context, key string, body [][]byte, opt control.P
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	etag := hashOf(body)
+	hash := hashOf(body)
 	l := d.lock(key)
 	l.put.Lock()
 	defer l.put.Unlock()
 	if err := d.condition(key, opt); err != nil {
 		return "", err
 	}
-	if err := d.replace(l, key, etag, body, opt); err != nil {
+	etag, err := d.replace(l, key, hash, body, opt)
+	if err != nil {
 		d.dirs.prune(path.Dir(key))
-		return "", err
 	}
-	return etag, nil
+	return etag, err
 }
 
 func (d *Disk) condition(key string, opt control.PutOptions) error {
@@ -67,23 +67,25 @@ func (d *Disk) condition(key string, opt control.PutOptions) error {
 	return nil
 }
 
-// replace makes body the object of key.
-func (d *Disk) replace(l *keyLock, key, etag string, body [][]byte, opt control.PutOptions) error {
+// replace makes body, whose hash is given, the object of key, and answers its
+// ETag.
+func (d *Disk) replace(l *keyLock, key, hash string, body [][]byte, opt control.PutOptions) (string, error) {
 	if !canFlush {
 		opt.Durability = control.Durable
 	}
 	temp, info, err := d.writeTemp(body, opt.Durability)
 	if err != nil {
-		return err
+		return "", err
 	}
+	etag, _ := versionOf(info, func() (string, error) { return hash, nil }) // which has no error
 	if err := d.place(l, key, etag, temp, info, headersOf(key, opt)); err != nil {
-		return err
+		return "", err
 	}
 	if opt.Durability != control.Durable {
 		d.flusher.later()
-		return nil
+		return etag, nil
 	}
-	return mapError(d.dirs.sync(path.Dir(key)))
+	return etag, mapError(d.dirs.sync(path.Dir(key)))
 }
 
 // place makes a finished file below tempDir the object of key.

@@ -61,7 +61,8 @@ func (d *Disk) copyTemp(ctx context.Context, r io.Reader) (name, etag string, in
 	if err = errors.Join(err, statErr, f.Close()); err != nil {
 		return "", "", nil, errors.Join(mapError(err), d.root.Remove(name))
 	}
-	return name, h.etag(), info, nil
+	etag, err = versionOf(info, func() (string, error) { return h.etag(), nil })
+	return name, etag, info, err
 }
 
 // GetRange answers up to size bytes of an object from a place on, none where

@@ -22,7 +22,8 @@ type Transcoder interface {
 	Source(ctx context.Context, t SourceTask) ([]broadcast.PostFile, error)
 	// Forget drops what is kept of a post between runs.
 	Forget(id broadcast.PostID)
-	// Process writes renditions and pictures; progress is told percents.
+	// Process writes renditions and pictures of all originals, one after the
+	// other; progress is told percents.
 	Process(ctx context.Context, t ProcessTask, progress func(percent int)) (Processed, error)
 }
 
@@ -48,6 +49,10 @@ type ProcessTask struct {
 // PictureBox is what a picture fits into, in its own shape and never enlarged.
 // A height of 0 follows the width.
 type PictureBox struct{ WidthPixels, HeightPixels int }
+
+// ScratchFolder, below a post's folder, is where a Transcoder may keep what it
+// goes on with in a later run; it is gone when the post is processed.
+const ScratchFolder = "scratch/"
 
 // Processed is what a ProcessTask made.
 type Processed struct {
@@ -90,9 +95,7 @@ func (s *Service) makeSource(ctx context.Context, j Job) error {
 			return s.mediaFailed(ctx, j, broadcast.OnSourceFailed, CodeSourceFailed, err)
 		}
 	}
-	// Stretches that cannot be joined are not transcoded: they stay what they
-	// are, and playable.
-	encode := len(files) == 1 && s.Transcoder.CanEncode()
+	encode := len(files) > 0 && s.Transcoder.CanEncode()
 	_, err = s.movePost(ctx, archiver(), post.ID, func(p *broadcast.VideoPost) (postChange, error) {
 		if p.State != broadcast.PostCreated {
 			return postChange{}, errUnchanged
@@ -146,8 +149,13 @@ func (s *Service) transcode(ctx context.Context, j Job) error {
 	if errors.Is(err, ErrNotFound) {
 		return s.deleteFolder(ctx, postFolder(j.PostID))
 	}
-	if err != nil || post.State != broadcast.PostProcessing {
+	switch {
+	case err != nil:
 		return err
+	case post.State == broadcast.PostProcessed: // the process before ended with its work
+		return s.deleteFolder(ctx, postFolder(post.ID)+ScratchFolder)
+	case post.State != broadcast.PostProcessing:
+		return nil
 	}
 	if s.Transcoder == nil || !s.Transcoder.CanEncode() {
 		return s.failPost(ctx, post.ID, broadcast.OnProcessFailed, "ENCODER_MISSING", "ffmpeg or one of its encoders is missing")
@@ -206,10 +214,11 @@ func (s *Service) processed(ctx context.Context, id broadcast.PostID, done Proce
 		s.forget(id)
 		return s.deleteFolder(ctx, postFolder(id))
 	}
-	if err == nil {
-		s.forget(id)
+	if err != nil {
+		return err
 	}
-	return err
+	s.forget(id)
+	return s.deleteFolder(ctx, postFolder(id)+ScratchFolder)
 }
 
 // progress writes a post's progress now and then; nothing depends on it.

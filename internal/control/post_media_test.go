@@ -207,22 +207,26 @@ func (r *recorded) settleFor(passes int) {
 }
 
 func TestWithoutFFmpegAPostIsPlayableAndItsRoomArchived(t *testing.T) {
-	for name, limit := range map[string]func(*factory){
-		"no ffmpeg":                       func(f *factory) { f.noEncode = true },
-		"originals that cannot be joined": func(f *factory) { f.files = 2 },
-	} {
-		r, f := withFactory(t)
-		limit(f)
-		r.settleFor(20)
-		p := r.is(broadcast.PostUploaded, broadcast.RoomArchived, broadcast.VODArchived)
-		if !p.Playable() || f.processes != 0 || len(p.Sources) == 0 {
-			t.Errorf("%s: %+v", name, p)
-		}
-		r.clock.pass(25 * 3600e9)
-		r.settleFor(2)
-		if len(r.bucket.keys("live/")) == 0 {
-			t.Errorf("%s: the segments that the post points at are gone", name)
-		}
+	r, f := withFactory(t)
+	f.noEncode = true
+	r.settleFor(20)
+	p := r.is(broadcast.PostUploaded, broadcast.RoomArchived, broadcast.VODArchived)
+	if !p.Playable() || f.processes != 0 || len(p.Sources) != 1 {
+		t.Errorf("%+v", p)
+	}
+	r.clock.pass(25 * 3600e9)
+	r.settleFor(2)
+	if len(r.bucket.keys("live/")) == 0 {
+		t.Error("the segments that the post points at are gone")
+	}
+}
+
+func TestOriginalsThatCannotBeJoinedAreProcessedTogether(t *testing.T) {
+	r, f := withFactory(t)
+	f.files = 2
+	r.settleFor(100)
+	if p := r.is(broadcast.PostProcessed, broadcast.RoomArchived, broadcast.VODArchived); f.processes != 1 || len(p.Sources) != 2 || p.ThumbnailKey == "" {
+		t.Errorf("%+v", p)
 	}
 }
 

@@ -29,6 +29,14 @@ func TestArguments(t *testing.T) {
 		{"live", Live([]ladder.Rendition{r, {Name: "360p", WidthPixels: 640, HeightPixels: 360, BitrateBPS: 800_000}})},
 		{"encode", Encode("in.mp4", r, 29.97, 4, "out.mp4")},
 		{"encode a faster source", Encode("in.mp4", r, 59.94, 4, "out.mp4")},
+		{"unite", Unite([]Part{
+			{"1.mp4", Media{Video: &VideoTrack{WidthPixels: 640, HeightPixels: 360}, Audio: &AudioTrack{SampleRateHz: 44_100}}},
+			{"2.mp4", Media{Duration: 1500 * time.Millisecond, Video: &VideoTrack{WidthPixels: 1280, HeightPixels: 720}}},
+			{"3.mp4", Media{Duration: time.Minute, Audio: &AudioTrack{SampleRateHz: 48_000}}},
+		}, "out.mp4")},
+		{"unite sound", Unite([]Part{
+			{"1.mp4", Media{Audio: &AudioTrack{SampleRateHz: 44_100}}}, {"2.mp4", Media{Audio: &AudioTrack{SampleRateHz: 48_000}}},
+		}, "out.mp4")},
 		{"audio", EncodeAudio("in.mp4", 128_000, "out.mp4")},
 		{"join", Join([]string{"v.mp4", "a.mp4"}, "out.mp4")},
 		{"package", Package([]string{"v.mp4", "w.mp4", "a.mp4"}, 2, 4, "out/manifest.mpd")},

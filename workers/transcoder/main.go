@@ -57,6 +57,6 @@ func run(ctx context.Context) error {
 	ctx = telemetry.With(ctx, slog.String(telemetry.Job, c.JobID))
 	return control.New(control.Options{
 		Store: store, Objects: bucket, IDs: ids.New(time.Now), Now: time.Now, Log: log,
-		Transcoder: job.New(job.Options{Tool: tool, Objects: bucket, Scratch: c.Scratch, Parallel: 1, Log: log.With(telemetry.Job, c.JobID)}),
+		Transcoder: job.New(job.Options{Tool: tool, Objects: bucket, Scratch: c.Scratch, Keep: true, Parallel: 1, Log: log.With(telemetry.Job, c.JobID)}),
 	}).RunJob(ctx, c.JobID)
 }

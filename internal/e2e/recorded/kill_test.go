@@ -11,8 +11,10 @@ import (
 	"github.com/roomcast/roomcast/internal/mediatest"
 )
 
-// outcome is what is left of a show.
+// outcome is what is left of a show of the segments of a folder.
 type outcome struct {
+	segments      string
+	task          bool
 	original      []byte
 	objects, rest []string // a minute after, and a day later
 }
@@ -39,21 +41,23 @@ func (s *show) ends(what string) (o outcome) {
 	}
 	o.original, o.objects = s.file(post.Sources[0].Key), s.keys("")
 	s.pass(25 * time.Hour)
-	last, l, ctx := s.process(0, before, "scratch")
+	last, l, ctx := s.process(0, before, false)
 	s.work(ctx, last, l)
 	o.rest = s.keys("")
 	return o
 }
 
-// unharmed is the show of a process that lives, and how often it calls.
-func unharmed(t *testing.T) (o outcome, calls int) {
+// unharmed is the show of a process, or task, that lives, and how often it calls.
+func unharmed(t *testing.T, task bool) (o outcome, calls int) {
 	t.Helper()
 	src := source(t)
-	s := newShow(t, src)
-	service, l, ctx := s.process(0, before, "scratch")
+	segments := cut(t, src)
+	s := newShow(t, published(segments))
+	service, l, ctx := s.process(0, before, task)
 	s.work(ctx, service, l)
 	calls = l.calls
 	o = s.ends("nobody was killed")
+	o.segments, o.task = segments, task
 	room, err := s.db.Room(t.Context(), s.room)
 	s.no(err)
 	frames := mediatest.FrameMD5(t, src)
@@ -69,19 +73,18 @@ func unharmed(t *testing.T) (o outcome, calls int) {
 	return o, calls
 }
 
-// killed kills the process in its n-th call; another one goes on, in the same
-// scratch folder as on one machine, or in a new one as a task.
+// killed kills the process in its n-th call; another one goes on.
 func killed(t *testing.T, n int, how death, want outcome) {
 	t.Helper()
 	what := fmt.Sprintf("killed in call %d (%d)", n, how)
-	s := newShow(t, source(t))
-	service, l, ctx := s.process(n, how, "scratch")
+	s := newShow(t, published(want.segments))
+	service, l, ctx := s.process(n, how, want.task)
 	s.work(ctx, service, l)
 	if !l.died() {
 		return
 	}
 	s.pass(31 * time.Second) // until its claim is over
-	next, l, ctx := s.process(0, before, []string{"scratch", "another"}[n%2])
+	next, l, ctx := s.process(0, before, want.task)
 	s.work(ctx, next, l)
 	got := s.ends(what)
 	if !bytes.Equal(got.original, want.original) {
@@ -97,8 +100,10 @@ func killed(t *testing.T, n int, how death, want outcome) {
 
 // Some of what make test-long does at every call.
 func TestAKilledProcessCostsNothing(t *testing.T) {
-	want, calls := unharmed(t)
+	want, calls := unharmed(t, false)
 	for i, how := range []death{after, amid, before} {
 		killed(t, 1+calls*(i+1)/4, how, want)
 	}
+	want, calls = unharmed(t, true)
+	killed(t, calls*2/3, after, want)
 }

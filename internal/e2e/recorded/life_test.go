@@ -36,7 +36,7 @@ type life struct {
 	dead  bool
 }
 
-func (l *life) call(do func(torn bool) error) error {
+func (l *life) call(do func(half bool) error) error {
 	l.mu.Lock()
 	l.calls++
 	hit := l.calls == l.at
@@ -111,9 +111,9 @@ func (b bucket) Put(ctx context.Context, key string, body [][]byte, opt control.
 }
 
 func (b bucket) PutFrom(ctx context.Context, key string, r io.Reader, opt control.PutOptions) (etag string, err error) {
-	err = b.life.call(func(torn bool) error {
-		if torn {
-			r = io.MultiReader(io.LimitReader(r, 5000), cut{})
+	err = b.life.call(func(half bool) error {
+		if half {
+			r = io.MultiReader(io.LimitReader(r, 5000), torn{})
 		}
 		etag, err = b.Disk.PutFrom(ctx, key, r, opt)
 		return err
@@ -121,9 +121,9 @@ func (b bucket) PutFrom(ctx context.Context, key string, r io.Reader, opt contro
 	return etag, err
 }
 
-type cut struct{}
+type torn struct{}
 
-func (cut) Read([]byte) (int, error) { return 0, errKilled }
+func (torn) Read([]byte) (int, error) { return 0, errKilled }
 
 func (b bucket) Get(ctx context.Context, key string) (body []byte, info control.ObjectInfo, err error) {
 	err = b.life.call(func(bool) error { body, info, err = b.Disk.Get(ctx, key); return err })

@@ -64,22 +64,28 @@ func (s *show) no(err error) {
 	}
 }
 
-// process starts one that dies in its n-th call, with a scratch folder of its
-// own or that of the ones before. end stops it.
-func (s *show) process(at int, how death, scratch string) (service *control.Service, l *life, ctx context.Context) {
+// process starts one that dies in its n-th call: one machine's, with the scratch
+// folder of the one before, or a task with a folder of its own.
+func (s *show) process(at int, how death, task bool) (service *control.Service, l *life, ctx context.Context) {
 	ctx, cancel := context.WithCancel(s.Context())
 	l = &life{at: at, how: how, end: cancel}
 	b := bucket{s.disk, l}
 	log := slog.New(slog.DiscardHandler)
+	scratch := filepath.Join(s.dir, "scratch")
+	if task {
+		scratch = s.TempDir()
+	}
 	return control.New(control.Options{
 		Store: records{s.db, l}, Objects: b, IDs: ids.New(s.clock), Now: s.clock, Log: log,
 		URLs:       control.URLs{HTTP: "http://h", RTMP: "rtmp://r"},
-		Transcoder: job.New(job.Options{Tool: s.tool, Objects: b, Scratch: filepath.Join(s.dir, scratch), Parallel: 1, Log: log}),
+		Transcoder: job.New(job.Options{Tool: s.tool, Objects: b, Scratch: scratch, Keep: task, Parallel: 1, Log: log}),
 	}), l, ctx
 }
 
-// newShow brings a room on air and publishes src for each run.
-func newShow(t *testing.T, src string) *show {
+// newShow brings a room on air, lets publish leave what a worker leaves, and
+// takes the publisher away. publish answers the last segment's number and how
+// long it was on air.
+func newShow(t *testing.T, publish func(s *show) (last uint64, lasted time.Duration)) *show {
 	t.Helper()
 	s := &show{T: t, dir: t.TempDir(), tool: ffmpeg.New(t.Context()), now: time.Date(2026, 12, 24, 20, 0, 0, 0, time.UTC)}
 	var err error
@@ -88,7 +94,7 @@ func newShow(t *testing.T, src string) *show {
 	s.disk, err = disk.Open(filepath.Join(s.dir, "media"))
 	s.no(err)
 	t.Cleanup(func() { s.no(errors.Join(s.disk.Close(), s.db.Close())) })
-	service, _, ctx := s.process(0, before, "scratch")
+	service, _, ctx := s.process(0, before, false)
 	app, _, _, err := service.CreateApp(ctx, control.Actor{Kind: "operator"}, "test")
 	s.no(err)
 	s.caller = control.Caller{AppID: app.ID, Actor: control.Actor{Kind: "api_key"}}
@@ -113,55 +119,76 @@ func newShow(t *testing.T, src string) *show {
 	live, err := service.StartRoom(ctx, s.caller, s.room)
 	s.no(err)
 	s.play = live.Room.PlayID
-	s.publish(src)
-	s.pass(2 * perRun * allRuns * time.Second)
-	s.no(s.db.RenewLease(ctx, member.KeyID, lease.Epoch, "ses_1", broadcast.Progress{Mode: broadcast.ModeCMAF, LastSegment: perRun * allRuns}))
+	last, lasted := publish(s)
+	s.pass(lasted)
+	s.no(s.db.RenewLease(ctx, member.KeyID, lease.Epoch, "ses_1", broadcast.Progress{Mode: broadcast.ModeCMAF, LastSegment: last}))
 	tell(2, broadcast.Stopped)
 	return s
 }
 
-// publish writes the segments of src for each run, and the record, as a worker
-// leaves them.
-func (s *show) publish(src string) {
-	s.Helper()
-	began := s.clock()
-	p := manifest.Presentation{TargetDuration: 2 * time.Second, Window: 30 * time.Second}
-	tracks := []manifest.Track{
+// tracks are those of cut.
+func tracks() []manifest.Track {
+	return []manifest.Track{
 		{Timescale: 90_000, Rendition: manifest.Rendition{Name: "v", Kind: media.Video, Codecs: "avc1.64001f", WidthPixels: 320, HeightPixels: 180}},
 		{Timescale: 48_000, Rendition: manifest.Rendition{Name: "a", Kind: media.Audio, Codecs: "mp4a.40.2"}},
 	}
-	live := filepath.Join(s.dir, "media", "live", string(s.play))
+}
+
+// cut makes a folder of the segments of src for each run.
+func cut(t *testing.T, src string) (folder string) {
+	t.Helper()
+	folder = t.TempDir()
+	no := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	for run := range allRuns {
-		for i, track := range tracks {
-			dir := filepath.Join(live, fmt.Sprintf("s1-%d", run), track.Name)
-			s.no(os.MkdirAll(dir, 0o700))
+		for i, track := range tracks() {
+			dir := filepath.Join(folder, fmt.Sprintf("s1-%d", run), track.Name)
+			no(os.MkdirAll(dir, 0o700))
 			out, err := exec.Command("ffmpeg", "-hide_banner", "-loglevel", "error", "-y", "-i", src, "-map", fmt.Sprint("0:", i), "-c", "copy",
 				"-f", "dash", "-seg_duration", "2", "-format_options", "use_editlist=0:video_track_timescale=90000",
 				"-init_seg_name", "../"+track.Name+"-init.mp4", "-media_seg_name", "n$Number$", filepath.Join(dir, "x.mpd")).CombinedOutput()
 			if err != nil {
-				s.Fatalf("%v\n%s", err, out)
+				t.Fatalf("%v\n%s", err, out)
 			}
 			for n := range perRun {
-				s.no(os.Rename(filepath.Join(dir, fmt.Sprint("n", n+1)), filepath.Join(dir, fmt.Sprintf("%d.m4s", run*perRun+n+1))))
+				no(os.Rename(filepath.Join(dir, fmt.Sprint("n", n+1)), filepath.Join(dir, fmt.Sprintf("%d.m4s", run*perRun+n+1))))
 			}
-			s.no(os.Remove(filepath.Join(dir, "x.mpd")))
+			no(os.Remove(filepath.Join(dir, "x.mpd")))
 			rest, err := filepath.Glob(filepath.Join(dir, "n*"))
-			s.no(err)
+			no(err)
 			for _, name := range rest {
-				s.no(os.Remove(name))
+				no(os.Remove(name))
 			}
 		}
-		for n := range perRun {
+	}
+	return folder
+}
+
+// published leaves the segments of a folder, and their record.
+func published(folder string) func(s *show) (uint64, time.Duration) {
+	return func(s *show) (uint64, time.Duration) {
+		s.Helper()
+		live := "live/" + string(s.play) + "/"
+		s.no(os.CopyFS(filepath.Join(s.dir, "media", live), os.DirFS(folder)))
+		began := s.clock()
+		p := manifest.Presentation{TargetDuration: 2 * time.Second, Window: 30 * time.Second}
+		for i := range perRun * allRuns {
+			n := i % perRun
 			next, err := p.Version(1, began).Append(manifest.Addition{
-				Epoch: 1, Run: run, Start: began.Add(time.Duration(2*(run*perRun+n)) * time.Second), Tracks: tracks,
+				Epoch: 1, Run: i / perRun, Start: began.Add(time.Duration(2*i) * time.Second), Tracks: tracks(),
 				Spans: []manifest.Span{{PTS: media.Ticks(180_000 * n), Duration: 180_000, SizeBytes: 1}, {PTS: media.Ticks(96_000 * n), Duration: 96_000, SizeBytes: 1}},
 			})
 			s.no(err)
 			p = next
 		}
+		_, err := s.disk.Put(s.Context(), live+manifest.RecordName, [][]byte{p.Playlist("v")}, control.PutOptions{})
+		s.no(err)
+		return perRun * allRuns, 2 * perRun * allRuns * time.Second
 	}
-	_, err := s.disk.Put(s.Context(), "live/"+string(s.play)+"/"+manifest.RecordName, [][]byte{p.Playlist("v")}, control.PutOptions{})
-	s.no(err)
 }
 
 // end ends the room. Whoever dies of it is asked again.

@@ -34,6 +34,9 @@ type Options struct {
 	// Scratch is a folder of this process's own for files that are being
 	// made. What lies there from an earlier run is gone on with.
 	Scratch string
+	// Keep lays what is encoded into the bucket as well, until the post is
+	// processed: for a process whose scratch folder is lost with it.
+	Keep bool
 	// Parallel is how many children run at once; at least 1.
 	Parallel int
 	Log      *slog.Logger

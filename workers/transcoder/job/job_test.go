@@ -1,6 +1,7 @@
 package job
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,9 +23,11 @@ import (
 	"github.com/roomcast/roomcast/internal/mediatest"
 )
 
-// folder is a bucket in a directory; puts counts what was written.
+// folder is a bucket in a directory; puts counts what was written, and done is
+// told of it.
 type folder struct {
 	dir  string
+	done func(key string)
 	mu   sync.Mutex
 	puts []string
 }
@@ -63,6 +66,9 @@ func (f *folder) PutFrom(_ context.Context, key string, r io.Reader, _ control.P
 	}
 	if err == nil {
 		err = os.WriteFile(f.path(key), b, 0o600)
+	}
+	if f.done != nil {
+		f.done(key)
 	}
 	return "", err
 }
@@ -242,6 +248,46 @@ func TestASecondRunGoesOnWhereTheFirstOneWasKilled(t *testing.T) {
 	}
 }
 
+// A task's scratch folder is lost with it: what it had finished is in the bucket.
+func TestASecondTaskDoesNoFinishedRenditionAgain(t *testing.T) {
+	src := mediatest.Generate(t, mediatest.Spec{Duration: 2 * time.Second, Width: 640, Height: 360, Container: "mp4"})
+	body, err := os.ReadFile(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &folder{dir: t.TempDir()}
+	if _, err = f.PutFrom(t.Context(), "posts/post_1/source.mp4", bytes.NewReader(body), control.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	vod, _ := control.ShippedProfile(control.VODProfile)
+	task := control.ProcessTask{PostID: "post_1", Folder: "posts/post_1/", Profile: vod, Sources: []broadcast.PostFile{{Key: "posts/post_1/source.mp4"}}}
+	const rung = "posts/post_1/" + control.ScratchFolder + "rendition-360p.mp4"
+	ctx, killed := context.WithCancel(t.Context())
+	f.done = func(key string) {
+		if key == rung {
+			killed()
+		}
+	}
+	run := func(ctx context.Context) (control.Processed, error) {
+		j := newJob(t, f)
+		j.Keep = true
+		return j.Process(ctx, task, func(int) {})
+	}
+	if _, err := run(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatalf("the first run: %v", err)
+	}
+	done, err := run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{rung, "posts/post_1/" + control.ScratchFolder + "audio.mp4"} {
+		if n := len(f.puts) - len(slices.DeleteFunc(slices.Clone(f.puts), func(k string) bool { return k == key })); n != 1 {
+			t.Errorf("%s was made %d times", key, n)
+		}
+	}
+	mediatest.DecodeStrict(t, f.path(done.Playback.MP4Key))
+}
+
 func TestTheSpritesTimesCoverTheWhole(t *testing.T) {
 	for _, length := range []time.Duration{500 * time.Millisecond, 7 * time.Second, 200 * time.Second, 12 * time.Hour} {
 		g := newGrid(length, 1080, 1920)
@@ -271,20 +317,38 @@ func process(t *testing.T, spec mediatest.Spec) (f *folder, src string, done con
 	t.Helper()
 	spec.Duration, spec.Container = 2*time.Second, "mp4"
 	src = mediatest.Generate(t, spec)
+	f, done = processed(t, src)
+	return f, src, done
+}
+
+// processed makes everything of a show with these originals.
+func processed(t *testing.T, originals ...string) (f *folder, done control.Processed) {
+	t.Helper()
 	f = &folder{dir: t.TempDir()}
-	body, err := os.ReadFile(src)
-	if err == nil {
-		err = errors.Join(os.MkdirAll(f.path("posts/post_1"), 0o700), os.WriteFile(f.path("posts/post_1/source.mp4"), body, 0o600))
+	vod, _ := control.ShippedProfile(control.VODProfile)
+	task := control.ProcessTask{PostID: "post_1", Folder: "posts/post_1/", Profile: vod, Thumbnail: control.PictureBox{WidthPixels: 1280}, Preview: control.PictureBox{WidthPixels: 160, HeightPixels: 160}}
+	for i, path := range originals {
+		key := fmt.Sprintf("posts/post_1/source-%d.mp4", i+1)
+		body, err := os.ReadFile(path)
+		if err == nil {
+			_, err = f.PutFrom(t.Context(), key, bytes.NewReader(body), control.PutOptions{})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		task.Sources = append(task.Sources, broadcast.PostFile{Key: key})
 	}
+	last := 0
+	done, err := newJob(t, f).Process(t.Context(), task, func(percent int) {
+		if percent < last || percent > 100 {
+			t.Errorf("progress %d after %d", percent, last)
+		}
+		last = percent
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	vod, _ := control.ShippedProfile(control.VODProfile)
-	task := control.ProcessTask{PostID: "post_1", Folder: "posts/post_1/", Profile: vod, Thumbnail: control.PictureBox{WidthPixels: 1280}, Preview: control.PictureBox{WidthPixels: 160, HeightPixels: 160}, Sources: []broadcast.PostFile{{Key: "posts/post_1/source.mp4"}}}
-	if done, err = newJob(t, f).Process(t.Context(), task, func(int) {}); err != nil {
-		t.Fatal(err)
-	}
-	return f, src, done
+	return f, done
 }
 
 // A rendition of the source's own size is made, not the original passed off

@@ -21,8 +21,9 @@ type work struct {
 	*Transcoder
 	task     control.ProcessTask
 	dir      string
-	source   string
-	media    ffmpeg.Media
+	parts    []ffmpeg.Part // the originals
+	source   string        // all of them in one file
+	media    ffmpeg.Media  // what source holds
 	profile  ladder.Profile
 	done     int // steps
 	steps    int
@@ -52,10 +53,17 @@ func (w *work) run(ctx context.Context) (done control.Processed, err error) {
 		})
 	}
 	w.steps = len(rungs) + 2
+	if len(w.parts) > 1 {
+		w.steps++
+		w.source = filepath.Join(w.dir, "whole.mp4")
+		if err = w.render(ctx, w.source, func(out string) []string { return ffmpeg.Unite(w.parts, out) }); err != nil {
+			return done, err
+		}
+	}
 	var files []string
 	for _, r := range rungs {
 		path := filepath.Join(w.dir, "rendition-"+r.Name+".mp4") // no name of a rendition is another file's
-		err = w.encode(ctx, path, func(out string) []string {
+		err = w.render(ctx, path, func(out string) []string {
 			return ffmpeg.Encode(w.source, r, w.media.Video.FrameRate, w.profile.SegmentSeconds, out)
 		})
 		if err != nil {
@@ -67,7 +75,7 @@ func (w *work) run(ctx context.Context) (done control.Processed, err error) {
 	if w.media.Audio != nil {
 		path := filepath.Join(w.dir, "audio.mp4")
 		bps := w.profile.AudioBitrateBPS
-		if err = w.encode(ctx, path, func(out string) []string { return ffmpeg.EncodeAudio(w.source, bps, out) }); err != nil {
+		if err = w.render(ctx, path, func(out string) []string { return ffmpeg.EncodeAudio(w.source, bps, out) }); err != nil {
 			return done, err
 		}
 		files = append(files, path)
@@ -82,24 +90,57 @@ func (w *work) run(ctx context.Context) (done control.Processed, err error) {
 	return done, nil
 }
 
-// fetch gets the original into the scratch folder, where it mostly is.
-func (w *work) fetch(ctx context.Context) (err error) {
-	if len(w.task.Sources) != 1 {
-		return fmt.Errorf("%d originals cannot be processed as one", len(w.task.Sources))
+// fetch gets the originals into the scratch folder.
+func (w *work) fetch(ctx context.Context) error {
+	for i, original := range w.task.Sources {
+		path := filepath.Join(w.dir, fmt.Sprintf("source-%d.mp4", i+1))
+		if err := w.fetched(ctx, original.Key, path); err != nil {
+			return err
+		}
+		media, err := w.Tool.Probe(ctx, path)
+		if err != nil {
+			return err
+		}
+		w.parts = append(w.parts, ffmpeg.Part{Path: path, Media: media})
 	}
-	w.source = filepath.Join(w.dir, "source.mp4")
-	err = w.make(ctx, w.source, func(out string) []string { return []string{out} }, func(out []string) error {
+	if len(w.parts) == 0 {
+		return errors.New("there is no original")
+	}
+	w.source, w.media = w.parts[0].Path, ffmpeg.United(w.parts)
+	return nil
+}
+
+// render is encode of what takes long: a file that was kept in the bucket is
+// fetched, and one that is made is kept there.
+func (w *work) render(ctx context.Context, path string, args func(out string) []string) error {
+	if !w.Keep {
+		return w.encode(ctx, path, args)
+	}
+	key := w.task.Folder + control.ScratchFolder + filepath.Base(path)
+	_, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		if err = w.fetched(ctx, key, path); errors.Is(err, control.ErrNotFound) {
+			if err = w.encode(ctx, path, args); err == nil {
+				err = w.put(ctx, key, path)
+			}
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return w.encode(ctx, path, args)
+}
+
+// fetched copies an object into a file, whole or not at all.
+func (w *work) fetched(ctx context.Context, key, path string) error {
+	return w.make(ctx, path, func(out string) []string { return []string{out} }, func(out []string) error {
 		f, err := os.Create(out[0])
 		if err != nil {
 			return err
 		}
-		return errors.Join(w.Objects.GetTo(ctx, w.task.Sources[0].Key, f), f.Close())
+		return errors.Join(w.Objects.GetTo(ctx, key, f), f.Close())
 	})
-	if err != nil {
-		return err
-	}
-	w.media, err = w.Tool.Probe(ctx, w.source)
-	return err
 }
 
 // encode makes one file and tells its share of the progress.

@@ -22,7 +22,7 @@ type recorded struct {
 }
 
 // upload publishes segments 1 to n of a play id as a worker does, 2 s each.
-func upload(t *testing.T, m *memory, play broadcast.PlayID, n int, began time.Time) {
+func upload(t testing.TB, m *memory, play broadcast.PlayID, n int, began time.Time) {
 	t.Helper()
 	p := manifest.Presentation{TargetDuration: 2 * time.Second, Window: 30 * time.Second}
 	put := func(name string, body []byte) { m.objects["live/"+string(play)+"/"+name] = body }
@@ -51,7 +51,7 @@ func upload(t *testing.T, m *memory, play broadcast.PlayID, n int, began time.Ti
 
 // newRecorded goes live after segment liveAt and ends with segments segments,
 // the last told of which is told.
-func newRecorded(t *testing.T, liveAt, told, segments int) *recorded {
+func newRecorded(t testing.TB, liveAt, told, segments int) *recorded {
 	t.Helper()
 	r := &recorded{world: newWorld(t), bucket: newMemory()}
 	r.Service.Objects = r.bucket

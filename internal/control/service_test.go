@@ -49,7 +49,7 @@ func (s *sent) Send(_ context.Context, m control.QueueMessage) error {
 
 // world is a service on a real store, with one app and one member.
 type world struct {
-	*testing.T
+	testing.TB
 	*control.Service
 	db      *sqlite.DB
 	clock   *clock
@@ -60,7 +60,7 @@ type world struct {
 	seq     uint64
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	c := &clock{at: time.Date(2026, 12, 24, 20, 0, 0, 0, time.UTC)}
 	db, err := sqlite.Open(filepath.Join(t.TempDir(), "db"), sqlite.Options{Now: c.now})
@@ -68,7 +68,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	w := &world{T: t, db: db, clock: c, Service: control.New(control.Options{
+	w := &world{TB: t, db: db, clock: c, Service: control.New(control.Options{
 		Store: db, IDs: ids.New(c.now), Now: c.now,
 		URLs: control.URLs{HTTP: "http://h", RTMP: "rtmp://r"},
 		Wait: func(context.Context, time.Duration) error { return nil },

@@ -50,7 +50,7 @@ type ProcessTask struct {
 // A height of 0 follows the width.
 type PictureBox struct{ WidthPixels, HeightPixels int }
 
-// ScratchFolder, below a post's folder, is where a Transcoder may keep what it
+// ScratchFolder is where, below the folder of a post, a Transcoder may keep what it
 // goes on with in a later run; it is gone when the post is processed.
 const ScratchFolder = "scratch/"
 

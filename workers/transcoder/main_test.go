@@ -27,7 +27,7 @@ func TestWithoutAWholeFFmpegItSaysWhatIsMissing(t *testing.T) {
 	for name, script := range map[string]string{
 		"ffmpeg": "#!/bin/sh\necho ' V....D libx264 H.264'\necho ' A....D aac AAC'\necho ' VFS..D mjpeg MJPEG'\n", "ffprobe": "#!/bin/sh\n",
 	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o700); err != nil { //nolint:gosec // it is to be run
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -94,6 +94,50 @@ func TestAHalfOpenPublisherIsTakenOver(t *testing.T) {
 	w.sound(folder(key))
 }
 
+// An encoder that is sent away, or loses its connection, is back in a second.
+// What came since the last renewal is no sign that its old session lives.
+func TestAPublisherThatIsBackBeforeItsLastSegmentsAreStoredIsNotRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key := w.member("alice")
+	tags := source(t, usual(t))
+	first := w.publish(key.String)
+	w.push(first, tags)
+	w.await("alice", broadcast.KeyActive)
+	w.eventually("the last of the media is in the lease", func() error {
+		if v := w.key("alice"); v.Lease.Media != uint64(len(tags)) {
+			return fmt.Errorf("%d of %d messages", v.Lease.Media, len(tags))
+		}
+		return nil
+	})
+	hold := make(chan struct{})
+	var looked atomic.Bool
+	var once sync.Once
+	w.worker.faults.plant(func(f *faults) {
+		f.put = func(string) error { <-hold; return nil }
+		f.found = func() { looked.Store(true) }
+		f.renewed = func(broadcast.KeyID) {
+			if looked.Load() { // the old session renews while the new one waits
+				once.Do(func() { close(hold) })
+			}
+		}
+	})
+	period := tags[len(tags)-1].TimestampMS + 40
+	for _, g := range tags[:20] {
+		w.no(first.Write(g.Type, period+g.TimestampMS, g.Payload))
+	}
+	w.no(first.Close())
+	second := w.publish(key.String)
+	w.push(second, tags)
+	w.eventually("the new session is PUBLISHED", func() error {
+		if v := w.key("alice"); v.Key.State != broadcast.KeyActive || v.Key.Fence.Epoch != 2 {
+			return fmt.Errorf("key %s, fence %+v", v.Key.State, v.Key.Fence)
+		}
+		return nil
+	})
+	w.sound(folder(key))
+}
+
 // The holder never sent a byte of media, so that its counter, 0, is also what
 // a successor begins with: only the epoch tells them apart.
 func TestOfManyChallengersOneTakesOver(t *testing.T) {

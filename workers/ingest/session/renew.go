@@ -31,10 +31,15 @@ func (s *session) held() lease.Held {
 	return lease.Held{Worker: s.side(), KeyID: s.key, Epoch: s.lease.Epoch, Session: s.id}
 }
 
-// progress is what the next write of the lease says.
+// progress is what the next write of the lease says. While the last segments of
+// a publisher who has left are stored, its media stand still: who waits for the
+// lease would take it for alive, and the publisher who is back for a second one.
 func (s *session) progress() broadcast.Progress {
+	if !s.left.Load() {
+		s.media.Store(s.messages.Load())
+	}
 	p := broadcast.Progress{
-		Mode: s.mode, Renewals: s.renewals.Load(), Media: s.messages.Load(), LastSegment: s.lastSegment.Load(),
+		Mode: s.mode, Renewals: s.renewals.Load(), Media: s.media.Load(), LastSegment: s.lastSegment.Load(),
 		Health: s.health.Load(),
 	}
 	p.Phase, p.Seq = s.told.Last()

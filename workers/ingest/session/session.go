@@ -56,6 +56,8 @@ type session struct {
 	renewed chan struct{} // closed when renew has returned
 
 	renewals, messages, lastSegment atomic.Uint64
+	media                           atomic.Uint64 // messages, as last told
+	left                            atomic.Bool   // the publisher has
 	health                          atomic.Pointer[broadcast.Health]
 	healthAt                        time.Time // on the connection's goroutine
 	lost                            atomic.Bool
@@ -203,6 +205,7 @@ func (s *session) because(code, message string) {
 // when everything is acknowledged or 5 s after the publisher left, and the
 // lease is released. A session that lost its lease writes nothing more.
 func (s *session) End(end rtmpin.EndCause, err error) {
+	s.left.Store(true)
 	if s.feed != nil {
 		s.feed.End()
 	}

@@ -542,6 +542,16 @@ type Ingest struct {
 	// Examples: 3000000
 	Bitrate int64 `json:"bitrate"`
 
+	// ClockDriftMs How much longer than its own clock says the encoder has taken since it began, by the minute: positive where its clock is slow
+	//
+	// Examples: -35
+	ClockDriftMs int64 `json:"clockDriftMs"`
+
+	// DroppedFrames Pictures and audio frames of this ingest that viewers do not get: broken, overlapping, or before a key frame
+	//
+	// Examples: 0
+	DroppedFrames int64 `json:"droppedFrames"`
+
 	// FrameRate Frames per second
 	//
 	// Examples: 30

@@ -214,5 +214,10 @@ type Health struct {
 	FrameRate        float64
 	BitrateBPS       int64
 	KeyFrameInterval time.Duration
-	Warnings         []string
+	// Dropped are the access units of this ingest that viewers never get.
+	Dropped int64
+	// Drift is how much longer than its own clock says the encoder has taken
+	// since it began: positive where its clock is slow, whole milliseconds.
+	Drift    time.Duration
+	Warnings []string
 }

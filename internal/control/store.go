@@ -152,7 +152,8 @@ type Publisher struct {
 	Generation uint64
 	// OutputMode is the key's, else the app's default.
 	OutputMode broadcast.Mode
-	// RoomMode is the carried room's mode; "" = no room is carried.
+	// RoomID is the carried room, RoomMode its mode; "" = no room is carried.
+	RoomID    broadcast.RoomID
 	RoomMode  broadcast.Mode
 	ProfileID broadcast.ProfileID
 	Lease     broadcast.Lease
@@ -175,7 +176,8 @@ type Leases interface {
 	// TakeLease makes h the holder with epoch + 1 and fresh progress (Mode and
 	// Health of p; LastSegment is kept) and answers the new lease.
 	TakeLease(ctx context.Context, id broadcast.KeyID, c LeaseCondition, h broadcast.Holder, p broadcast.Progress) (broadcast.Lease, error)
-	// RenewLease stores p where epoch and session still hold the lease.
+	// RenewLease stores p where epoch and session still hold the lease; without
+	// Health in p, the one that is there stays.
 	RenewLease(ctx context.Context, id broadcast.KeyID, epoch uint64, s broadcast.SessionID, p broadcast.Progress) error
 	// ReleaseLease stores p and removes the holder, under the same condition.
 	ReleaseLease(ctx context.Context, id broadcast.KeyID, epoch uint64, s broadcast.SessionID, p broadcast.Progress) error

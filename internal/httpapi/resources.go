@@ -102,6 +102,8 @@ type ingest struct {
 	FrameRate          *float64  `json:"frameRate" doc:"Frames per second" example:"30"`
 	Bitrate            *int64    `json:"bitrate" doc:"Bits per second" example:"3000000"`
 	KeyFrameIntervalMs *int64    `json:"keyFrameIntervalMs" example:"2000"`
+	DroppedFrames      int64     `json:"droppedFrames" doc:"Pictures and audio frames of this ingest that viewers do not get: broken, overlapping, or before a key frame" example:"0"`
+	ClockDriftMs       int64     `json:"clockDriftMs" doc:"How much longer than its own clock says the encoder has taken since it began, by the minute: positive where its clock is slow" example:"-35"`
 	Warnings           []string  `json:"warnings" nullable:"false" doc:"What the encoder had better change" example:"[\"12 broken video access units were dropped\"]"`
 }
 
@@ -115,6 +117,7 @@ func ingestOf(l broadcast.Lease) *ingest {
 		VideoCodec: orNull(h.VideoCodec), AudioCodec: orNull(h.AudioCodec),
 		Width: known(h.WidthPixels), Height: known(h.HeightPixels), FrameRate: known(h.FrameRate),
 		Bitrate: known(h.BitrateBPS), KeyFrameIntervalMs: known(h.KeyFrameInterval.Milliseconds()),
+		DroppedFrames: h.Dropped, ClockDriftMs: h.Drift.Milliseconds(),
 		Warnings: append([]string{}, h.Warnings...),
 	}
 }

@@ -19,7 +19,8 @@ func TestARoomGoesLiveDropsAndEndsOverTheAPI(t *testing.T) {
 		t.Errorf("key while publishing: %s", key.raw)
 	}
 	health, _ := key.body["ingest"].(map[string]any)
-	if health["width"] != 1280.0 || health["audioCodec"] != nil || health["keyFrameIntervalMs"] != 2000.0 || health["warnings"] == nil {
+	if health["width"] != 1280.0 || health["audioCodec"] != nil || health["keyFrameIntervalMs"] != 2000.0 || health["warnings"] == nil ||
+		health["droppedFrames"] != 7.0 || health["clockDriftMs"] != -35.0 {
 		t.Errorf("ingest: %v", health)
 	}
 

@@ -353,7 +353,7 @@ func (w *world) ingest(app tenant, user string, epoch, seq uint64, phase broadca
 	}
 	p := broadcast.Progress{Mode: broadcast.ModeCMAF, Phase: phase, Seq: seq, LastSegment: 5, Health: &broadcast.Health{
 		StartedAt: w.clock(), Software: "obs", VideoCodec: "avc1.64001f", WidthPixels: 1280, HeightPixels: 720,
-		FrameRate: 29.97, BitrateBPS: 3_000_000, KeyFrameInterval: 2 * time.Second,
+		FrameRate: 29.97, BitrateBPS: 3_000_000, KeyFrameInterval: 2 * time.Second, Dropped: 7, Drift: -35 * time.Millisecond,
 	}}
 	switch {
 	case phase == broadcast.Stopped:

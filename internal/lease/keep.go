@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"time"
 
@@ -28,21 +29,28 @@ type Held struct {
 }
 
 // Keep renews the lease every 2 s until stop ends; then it answers nil. base
-// is the context of the writes; progress is asked before each of them; late is
+// is the context of the writes; progress is asked before each of them, and its
+// Health, which nobody changes any more, rides along where it is new; late is
 // told each failure that is no end yet. Every other answer is ErrLost or
 // ErrUnreachable.
 func (h Held) Keep(stop, base context.Context, progress func() broadcast.Progress, late func(error)) error {
 	w := h.Worker
 	last := w.Uptime()
+	var stored *broadcast.Health
 	for {
 		if w.Sleep(stop, max(0, min(renewEvery, last+endAfter-w.Uptime()))) != nil {
 			return nil
 		}
 		begun := w.Uptime()
-		err := h.renew(base, last+endAfter-begun, progress())
+		p := progress()
+		health := p.Health
+		if reflect.DeepEqual(health, stored) {
+			p.Health = nil
+		}
+		err := h.renew(base, last+endAfter-begun, p)
 		switch {
 		case err == nil:
-			last = begun
+			last, stored = begun, health
 		case errors.Is(err, control.ErrConflict), errors.Is(err, control.ErrNotFound):
 			return fmt.Errorf("%w: %w", ErrLost, err)
 		case w.Uptime()-last >= endAfter:

@@ -2,6 +2,8 @@ package lease_test
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -12,8 +14,12 @@ import (
 	"github.com/roomcast/roomcast/internal/lease"
 )
 
-// counted counts the calls of a store that always agrees.
-type counted struct{ renewals, others atomic.Int64 }
+// counted counts the calls of a store that agrees, but where it fails.
+type counted struct {
+	renewals, others atomic.Int64
+	fail             func() error        // nil = never
+	health           []*broadcast.Health // of each renewal
+}
 
 func (c *counted) Lease(context.Context, broadcast.KeyID) (broadcast.Lease, error) {
 	c.others.Add(1)
@@ -25,9 +31,13 @@ func (c *counted) TakeLease(context.Context, broadcast.KeyID, control.LeaseCondi
 	return broadcast.Lease{}, nil
 }
 
-func (c *counted) RenewLease(context.Context, broadcast.KeyID, uint64, broadcast.SessionID, broadcast.Progress) error {
+func (c *counted) RenewLease(_ context.Context, _ broadcast.KeyID, _ uint64, _ broadcast.SessionID, p broadcast.Progress) error {
 	c.renewals.Add(1)
-	return nil
+	if c.fail == nil {
+		return nil
+	}
+	c.health = append(c.health, p.Health)
+	return c.fail()
 }
 
 func (c *counted) ReleaseLease(context.Context, broadcast.KeyID, uint64, broadcast.SessionID, broadcast.Progress) error {
@@ -35,20 +45,57 @@ func (c *counted) ReleaseLease(context.Context, broadcast.KeyID, uint64, broadca
 	return nil
 }
 
+// worker is one on the bubble's clock.
+func worker(store lease.Store) lease.Worker {
+	begin := time.Now()
+	return lease.Worker{
+		Store: store, Now: time.Now, Uptime: func() time.Duration { return time.Since(begin) },
+		Sleep: func(ctx context.Context, d time.Duration) error {
+			select {
+			case <-time.After(d):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		},
+	}
+}
+
+// What changed rides along, and again where nobody knows whether it arrived.
+func TestARenewalCarriesTheHealthOnlyWhereItIsNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answers := []error{nil, nil, errors.New("timeout"), nil, nil}
+		bitrates := []int64{1, 1, 2, 2, 2}
+		ctx, stop := context.WithCancel(t.Context())
+		store := &counted{}
+		store.fail = func() error {
+			err := answers[len(store.health)-1]
+			if len(store.health) == len(answers) {
+				stop()
+			}
+			return err
+		}
+		held := lease.Held{Worker: worker(store), KeyID: "key_1", Epoch: 1, Session: "ses_1"}
+		err := held.Keep(ctx, t.Context(), func() broadcast.Progress {
+			return broadcast.Progress{Health: &broadcast.Health{BitrateBPS: bitrates[len(store.health)], Warnings: []string{"slow"}}}
+		}, func(error) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []bool
+		for _, h := range store.health {
+			got = append(got, h != nil)
+		}
+		if want := []bool{true, false, true, true, false}; !slices.Equal(got, want) {
+			t.Errorf("health rode along in renewals %v, want %v", got, want)
+		}
+	})
+}
+
 func TestAWorkerWith100PublishersWritesAtMost50TimesASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, begin := &counted{}, time.Now()
-		w := lease.Worker{
-			Store: store, Now: time.Now, Uptime: func() time.Duration { return time.Since(begin) },
-			Sleep: func(ctx context.Context, d time.Duration) error {
-				select {
-				case <-time.After(d):
-					return nil
-				case <-ctx.Done():
-					return ctx.Err()
-				}
-			},
-		}
+		store := &counted{}
+		w := worker(store)
 		ctx, stop := context.WithCancel(t.Context())
 		for range 100 {
 			go func() {

@@ -26,7 +26,7 @@ func (s *Store) FindPublisher(ctx context.Context, h broadcast.Hash) (control.Pu
 		ProfileID:  cmp.Or(key.TranscodingProfileID, app.DefaultTranscodingProfileID),
 	}
 	if key.RoomID != "" {
-		p.RoomMode = key.Mode
+		p.RoomID, p.RoomMode = key.RoomID, key.Mode
 	}
 	return p, ctx.Err()
 }
@@ -100,6 +100,9 @@ func (s *Store) RenewLease(ctx context.Context, id broadcast.KeyID, epoch uint64
 			return nil
 		}
 		return fmt.Errorf("renew the lease of %s: %w", id, control.ErrConflict)
+	}
+	if p.Health == nil {
+		p.Health = l.Health
 	}
 	l.Progress = p
 	s.leases[id] = l

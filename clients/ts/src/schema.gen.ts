@@ -1683,6 +1683,18 @@ export interface components {
              */
             bitrate: number | null;
             /**
+             * Format: int64
+             * @description How much longer than its own clock says the encoder has taken since it began, by the minute: positive where its clock is slow
+             * @example -35
+             */
+            clockDriftMs: number;
+            /**
+             * Format: int64
+             * @description Pictures and audio frames of this ingest that viewers do not get: broken, overlapping, or before a key frame
+             * @example 0
+             */
+            droppedFrames: number;
+            /**
              * Format: double
              * @description Frames per second
              * @example 30

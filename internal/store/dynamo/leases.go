@@ -59,7 +59,7 @@ func (s *Store) findPublisher(ctx context.Context, h broadcast.Hash) (control.Pu
 		p.ProfileID = app.DefaultTranscodingProfileID
 	}
 	if key.RoomID != "" {
-		p.RoomMode = key.Mode
+		p.RoomID, p.RoomMode = key.RoomID, key.Mode
 	}
 	return p, nil
 }
@@ -114,7 +114,7 @@ func (s *Store) TakeLease(ctx context.Context, id broadcast.KeyID, c control.Lea
 		e.text += "#media = :ifMedia"
 		e.values["ifMedia"] = number(*c.Media)
 	}
-	it, held, err := s.updateLease(ctx, id, set, nil, e)
+	it, held, err := s.updateLease(ctx, id, set, unsaid(p), e)
 	if err == nil && !held {
 		var l broadcast.Lease
 		if l, err = leaseOf(it); err == nil && (l.Holder == nil || l.Holder.Session != h.Session || l.Epoch != c.Epoch+1) {
@@ -133,7 +133,8 @@ func holds(epoch uint64, s broadcast.SessionID) expr {
 		item{"ifEpoch": number(epoch), "ifSession": text(string(s))})
 }
 
-// RenewLease stores what the holder reports. No index is touched.
+// RenewLease stores what the holder reports; without Health, that stays. No
+// index is touched.
 func (s *Store) RenewLease(ctx context.Context, id broadcast.KeyID, epoch uint64, session broadcast.SessionID, p broadcast.Progress) error {
 	set, err := progressValues(p)
 	if err == nil {
@@ -157,7 +158,7 @@ func (s *Store) ReleaseLease(ctx context.Context, id broadcast.KeyID, epoch uint
 	if err == nil {
 		var it item
 		var held bool
-		it, held, err = s.updateLease(ctx, id, set, []string{attrHolder}, holds(epoch, session))
+		it, held, err = s.updateLease(ctx, id, set, append(unsaid(p), attrHolder), holds(epoch, session))
 		if _, taken := it[attrHolder]; err == nil && !held && (taken || numberOf(it, attrEpoch) != epoch) {
 			err = fmt.Errorf("session %s does not hold epoch %d: %w", session, epoch, control.ErrConflict)
 		}
@@ -168,16 +169,20 @@ func (s *Store) ReleaseLease(ctx context.Context, id broadcast.KeyID, epoch uint
 	return nil
 }
 
+// unsaid are the attributes that a lease does not have when p is all of it.
+func unsaid(p broadcast.Progress) []string {
+	if p.Health == nil {
+		return []string{attrHealth}
+	}
+	return nil
+}
+
 // updateLease sets and removes attributes of a lease where e holds. It answers
-// the new item, or, where e does not hold, the one that is there. Without
-// health in set the health is removed.
+// the new item, or, where e does not hold, the one that is there.
 func (s *Store) updateLease(ctx context.Context, id broadcast.KeyID, set item, remove []string, e expr) (item, bool, error) {
 	var sets []string
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		sets = append(sets, "#"+name+" = :"+name)
-	}
-	if _, ok := set[attrHealth]; !ok {
-		remove = append(remove, attrHealth)
 	}
 	update := "SET " + strings.Join(sets, ", ")
 	if len(remove) > 0 {

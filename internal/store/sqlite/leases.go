@@ -44,7 +44,7 @@ func (d *DB) findPublisher(ctx context.Context, h broadcast.Hash) (control.Publi
 		p.ProfileID = app.DefaultTranscodingProfileID
 	}
 	if key.RoomID != "" {
-		p.RoomMode = key.Mode
+		p.RoomID, p.RoomMode = key.RoomID, key.Mode
 	}
 	return p, nil
 }
@@ -109,11 +109,14 @@ func (d *DB) TakeLease(ctx context.Context, id broadcast.KeyID, c control.LeaseC
 	return taken, nil
 }
 
-// RenewLease stores what the holder reports.
+// RenewLease stores what the holder reports; without Health, that stays.
 func (d *DB) RenewLease(ctx context.Context, id broadcast.KeyID, epoch uint64, s broadcast.SessionID, p broadcast.Progress) error {
 	return d.changeLease(ctx, "renew", id, func(l *broadcast.Lease) (*sql.Stmt, error) {
 		if l.Epoch != epoch || l.Holder == nil || l.Holder.Session != s {
 			return nil, fmt.Errorf("session %s does not hold epoch %d: %w", s, epoch, control.ErrConflict)
+		}
+		if p.Health == nil {
+			p.Health = l.Health
 		}
 		l.Progress = p
 		return d.write.renewLease, nil

@@ -34,7 +34,7 @@ func findPublisher(f *fixture) {
 
 	u.key.State, u.key.RoomID = broadcast.KeyInactiveLive, "room"
 	f.must(f.commit(control.Changes{Keys: []broadcast.StreamKey{u.key}}))
-	want.RoomMode = broadcast.ModeRTMP
+	want.RoomID, want.RoomMode = "room", broadcast.ModeRTMP
 	f.equal("with a room", find(), want)
 
 	want.Lease = f.take(u, "ses")
@@ -138,6 +138,11 @@ func renewRelease(f *fixture) {
 	f.must(f.leases.RenewLease(f.ctx, u.key.ID, l.Epoch, "ses", p))
 	l.Progress = p
 	f.equal("renewed", must2[broadcast.Lease](f)(f.leases.Lease(f.ctx, u.key.ID)), l)
+	p.Renewals, p.Health = 4, nil
+	f.must(f.leases.RenewLease(f.ctx, u.key.ID, l.Epoch, "ses", p))
+	p.Health = l.Health
+	l.Progress = p
+	f.equal("renewed without health", must2[broadcast.Lease](f)(f.leases.Lease(f.ctx, u.key.ID)), l)
 
 	p.Phase, p.Seq = broadcast.Stopped, 3
 	f.must(f.leases.ReleaseLease(f.ctx, u.key.ID, l.Epoch, "ses", p))
@@ -145,7 +150,15 @@ func renewRelease(f *fixture) {
 	l.Progress, l.Holder = p, nil
 	f.equal("released", must2[broadcast.Lease](f)(f.leases.Lease(f.ctx, u.key.ID)), l)
 	f.is("renew what was released", f.leases.RenewLease(f.ctx, u.key.ID, l.Epoch, "ses", p), control.ErrConflict)
-	f.take(u, "next")
+	next := f.take(u, "next")
+	if next.Health != nil {
+		f.Errorf("the next session begins with the health of the one before: %+v", next.Health)
+	}
+	f.must(f.leases.RenewLease(f.ctx, u.key.ID, next.Epoch, "next", p))
+	f.must(f.leases.ReleaseLease(f.ctx, u.key.ID, next.Epoch, "next", broadcast.Progress{Mode: broadcast.ModeCMAF, Seq: 1}))
+	if l := must2[broadcast.Lease](f)(f.leases.Lease(f.ctx, u.key.ID)); l.Health != nil {
+		f.Errorf("released without health, and there is %+v", l.Health)
+	}
 }
 
 func takeRace(f *fixture) {

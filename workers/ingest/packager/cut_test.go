@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomcast/roomcast/workers/ingest/packager"
+	"github.com/roomcast/roomcast/workers/ingest/rtmpin"
 	"github.com/roomcast/roomcast/workers/ingest/segment"
 )
 
@@ -141,7 +143,51 @@ func TestHealth(t *testing.T) {
 	}
 	h := p.Health()
 	if h.FrameRate != 25 || h.KeyFrameInterval != time.Second || h.WidthPixels != 320 || h.SampleRateHz != 48000 ||
-		h.VideoCodecs != "avc1.42c01e" || h.AudioCodecs != "mp4a.40.2" || h.BitrateBPS <= 0 || len(h.Warnings) != 0 {
+		h.VideoCodecs != "avc1.42c01e" || h.AudioCodecs != "mp4a.40.2" || h.BitrateBPS <= 0 || len(h.Warnings) != 0 || h.Dropped != 0 || h.Drift != 0 {
 		t.Errorf("%+v", h)
+	}
+}
+
+func TestHealthCountsWhatViewersDoNotGet(t *testing.T) {
+	s := headers()
+	s.video(0, false) // no key frame came before it
+	s.video(40, false)
+	s.both(80, 4080, 1000)
+	s.send(ms(4080), rtmpin.TypeVideo, 4080, []byte{0x27, 1, 0, 0, 0, 0, 0, 0, 9, 0x41}) // shorter than it says
+	s.audio(3000)                                                                        // where other audio is
+	s.both(4120, 6120, 1000)
+	p := newPackager(nil)
+	for _, m := range s.messages() {
+		if err := p.Message(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if h := p.Health(); h.Dropped != 4 {
+		t.Errorf("%d dropped, want 4", h.Dropped)
+	}
+}
+
+func TestHealthTellsHowFarThePublishersClockIsOff(t *testing.T) {
+	for name, ppm := range map[string]int64{"slow by 100 ppm": 100, "fast by 100 ppm": -100, "right": 0} {
+		t.Run(name, func(t *testing.T) {
+			s := &script{}
+			s.videoHeader(0, 320, 240)
+			for ts := uint32(0); ts < 10*60_000+1; ts += 500 {
+				s.video(ts, ts%2000 == 0)
+			}
+			now := epochStart
+			p := packager.New(packager.Options{Segment: segment.Options{Epoch: 1, Sink: &discard{}}, Now: func() time.Time { return now }})
+			for _, st := range s.steps {
+				now = epochStart.Add(st.at + st.at*time.Duration(ppm)/1_000_000)
+				if err := p.Message(st.m); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// Of the last whole minute, by its least delay.
+			want := 9 * time.Minute * time.Duration(ppm) / 1_000_000
+			if d := p.Health().Drift; (d - want).Abs() > 7*time.Millisecond {
+				t.Errorf("a drift of %v, want about %v", d, want)
+			}
+		})
 	}
 }

@@ -30,6 +30,7 @@ type Packager struct {
 	clock    timeline.Clock
 	segments *segment.Segmenter
 	broken   int
+	overlaps int64 // audio units that lay where other audio was
 	warnings warnings
 }
 
@@ -72,12 +73,19 @@ func (p *Packager) Flush() error { return p.segments.Flush() }
 
 // Health is what the owner of the key is shown. Call it where Message is called.
 func (p *Packager) Health() Health {
-	return Health{Health: p.segments.Health(), Warnings: p.warnings.list()}
+	h := Health{Health: p.segments.Health(), Drift: p.clock.Drift(), Warnings: p.warnings.list()}
+	h.Dropped += int64(p.broken) + p.overlaps
+	return h
 }
 
-// Health adds the sentences for ingest.warnings.
+// Health adds what the stages before know.
 type Health struct {
+	// Health.Dropped counts broken and overlapping units as well.
 	segment.Health
+	// Drift is how much longer than its own clock says the publisher has taken
+	// (timeline.Clock).
+	Drift time.Duration
+	// Warnings are the sentences for ingest.warnings.
 	Warnings []string
 }
 
@@ -109,8 +117,12 @@ func (p *Packager) audio(timestampMS uint32, event demux.Event) error {
 		return nil
 	}
 	dts, verdict := p.timeline.Audio(timestampMS)
-	if err := p.arrived(verdict); err != nil || verdict == timeline.Drop {
+	if err := p.arrived(verdict); err != nil {
 		return err
+	}
+	if verdict == timeline.Drop {
+		p.overlaps++
+		return nil
 	}
 	return p.segments.Unit(media.AccessUnit{Kind: media.Audio, DTS: dts, Key: true, Data: event.Data})
 }

@@ -11,7 +11,7 @@ import (
 // first one; holes before it are filled with silence, what overlaps is dropped.
 func (s *Segmenter) audioUnit(u media.AccessUnit) error {
 	if !s.audio.known || s.nextAudio != nil || (s.frozen && !s.audio.in) {
-		return nil // not part of this run
+		return s.drop() // not part of this run
 	}
 	t := &s.audio
 	if !t.started {
@@ -23,7 +23,7 @@ func (s *Segmenter) audioUnit(u media.AccessUnit) error {
 	frames := floorDiv(u.DTS-t.end+audioFrame/2, audioFrame)
 	if frames < 0 {
 		s.lateAudio(u.DTS)
-		return nil
+		return s.drop()
 	}
 	if from := t.fromVideoTicks(s.runStart); s.mode == modeVideo && !s.frozen && len(t.samples) == 0 && from > t.end {
 		skip := min((from-t.end)/audioFrame, frames) // nothing to fill before the run

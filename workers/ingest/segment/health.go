@@ -19,6 +19,9 @@ type Health struct {
 	FrameRate                   float64
 	// KeyFrameInterval is the latest; 0 before the second key frame.
 	KeyFrameInterval time.Duration
+	// Dropped are the access units that are in no segment: pictures before a key
+	// frame, sound that came when silence had its place or that is of no run.
+	Dropped int64
 
 	frame media.Ticks // duration of the latest picture
 	past  [healthSegments]measured

@@ -9,11 +9,11 @@ import (
 
 func (s *Segmenter) videoUnit(u media.AccessUnit) error {
 	if !s.video.known && s.nextVideo == nil {
-		return nil
+		return s.drop()
 	}
 	if s.mode != modeVideo || s.nextVideo != nil || (s.renew && u.Key) {
 		if !u.Key {
-			return nil
+			return s.drop()
 		}
 		if err := s.switchRun(u); err != nil {
 			return err
@@ -22,9 +22,15 @@ func (s *Segmenter) videoUnit(u media.AccessUnit) error {
 		return err
 	}
 	if s.mode != modeVideo {
-		return nil // pictures stopped; only a key frame goes on
+		return s.drop() // pictures stopped; only a key frame goes on
 	}
 	s.addVideo(u)
+	return nil
+}
+
+// drop counts a unit that goes into no segment.
+func (s *Segmenter) drop() error {
+	s.health.Dropped++
 	return nil
 }
 

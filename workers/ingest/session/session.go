@@ -173,7 +173,7 @@ func (s *session) newHealth(p packager.Health) *broadcast.Health {
 	h := &broadcast.Health{
 		StartedAt: s.started, Software: s.req.Software, VideoCodec: p.VideoCodecs, AudioCodec: p.AudioCodecs,
 		WidthPixels: p.WidthPixels, HeightPixels: p.HeightPixels, FrameRate: p.FrameRate, BitrateBPS: p.BitrateBPS,
-		KeyFrameInterval: p.KeyFrameInterval, Warnings: slices.Clone(p.Warnings),
+		KeyFrameInterval: p.KeyFrameInterval, Dropped: p.Dropped, Drift: p.Drift.Round(time.Millisecond), Warnings: slices.Clone(p.Warnings),
 	}
 	for _, note := range s.notes {
 		if note != "" {

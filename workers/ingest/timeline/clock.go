@@ -24,6 +24,8 @@ type Clock struct {
 	units    int
 	baseline time.Duration
 	measured bool
+	drift    time.Duration
+	taken    time.Duration // of drift, out of wall
 }
 
 // Set anchors: the unit at ms arrived at now.
@@ -55,13 +57,22 @@ func (c *Clock) closeWindow(now time.Time) (changed bool) {
 		// A first frame that came late is no drift; what was late after it is.
 		c.measured, c.baseline = true, min(c.least, 0)
 	}
-	if drift := c.least - c.baseline; c.units > 0 && drift.Abs() > maxDrift {
-		c.wall = c.wall.Add(drift)
-		changed = true
+	if c.units > 0 {
+		drift := c.least - c.baseline
+		c.drift = c.taken + drift
+		if drift.Abs() > maxDrift {
+			c.wall, c.taken = c.wall.Add(drift), c.drift
+			changed = true
+		}
 	}
 	c.window, c.units = now, 0
 	return changed
 }
+
+// Drift is how much longer than its own clock says the publisher has taken
+// since Set, by the last whole minute: positive where its clock is slow. 0 in the
+// first minute, which it is measured by.
+func (c *Clock) Drift() time.Duration { return c.drift }
 
 // Anchor is the wall clock of a time of the timeline, in video ticks.
 func (c *Clock) Anchor() (time.Time, media.Ticks) {

@@ -97,4 +97,7 @@ func TestMinimumDelayOverAMinuteIsTheDrift(t *testing.T) {
 	if changes != 2 || at != 0 || wall.Sub(start) != 600*time.Millisecond {
 		t.Errorf("%d anchors, the last %v at %d", changes, wall.Sub(start), at)
 	}
+	if d := c.Drift(); d != 600*time.Millisecond {
+		t.Errorf("the drift is %v, that which was taken out is part of it", d)
+	}
 }

@@ -85,6 +85,20 @@ func (s *settings) wrong(format string, args ...any) {
 	s.problems = append(s.problems, fmt.Errorf(format, args...))
 }
 
+// flag is a variable that is on or off; off where it is not set. Anything else
+// is wrong: a switch that is misspelt must not quietly be off.
+func (s *settings) flag(name string) bool {
+	v := s.env(name)
+	if v == "" {
+		return false
+	}
+	on, err := strconv.ParseBool(v)
+	if err != nil {
+		s.wrong("%s: %q is neither true nor false", name, v)
+	}
+	return on
+}
+
 // required is a variable that must be set.
 func (s *settings) required(name, what string) string {
 	v := s.env(name)

@@ -19,8 +19,8 @@ type Relay struct {
 	// RelayAddress is the host:port at which other workers reach this one's
 	// HTTP (ROOMCAST_RELAY_ADDRESS); default: as it listens.
 	RelayAddress string
-	// RelayTLS makes this worker pull by HTTPS (ROOMCAST_RELAY_TLS=true). The
-	// others must then show the certificate of the public URL.
+	// RelayTLS makes this worker pull by HTTPS (ROOMCAST_RELAY_TLS, true or
+	// false). The others must then show the certificate of the public URL.
 	RelayTLS bool
 }
 
@@ -29,10 +29,10 @@ func loadRelay(env Env, u Up) (Relay, error) {
 	r := Relay{
 		RelaySecret:  strings.TrimSpace(env("ROOMCAST_RELAY_SECRET")), // as HTTP does to headers
 		RelayAddress: first(env("ROOMCAST_RELAY_ADDRESS"), u.HTTP),
-		RelayTLS:     env("ROOMCAST_RELAY_TLS") == "true",
+		RelayTLS:     s.flag("ROOMCAST_RELAY_TLS"),
 	}
 	if r.RelaySecret == "" {
-		return Relay{}, nil
+		return Relay{}, s.err()
 	}
 	if n := len(r.RelaySecret); n < minRelaySecret {
 		s.wrong("ROOMCAST_RELAY_SECRET has %d characters, it needs at least %d random ones", n, minRelaySecret)

@@ -36,7 +36,7 @@ type Up struct {
 	TLSCert, TLSKey string
 	Backend         Backend
 	// InsecureWebhooks admits webhook endpoints without TLS and at private
-	// addresses: for development only.
+	// addresses: for development only (ROOMCAST_INSECURE_WEBHOOKS, true or false).
 	InsecureWebhooks bool
 	// MaxViewers and MaxViewersPerAddress bound the RTMP and HTTP-FLV viewers;
 	// default 20 000 and 1 000.
@@ -70,7 +70,9 @@ func LoadUp(flags Up, env Env) (Up, error) {
 		TLSKey:    first(flags.TLSKey, env("ROOMCAST_TLS_KEY")),
 		Backend:   Backend(first(string(flags.Backend), env("ROOMCAST_BACKEND"), string(BackendLocal))),
 	}
-	u.InsecureWebhooks = flags.InsecureWebhooks || env("ROOMCAST_INSECURE_WEBHOOKS") == "true"
+	s := settings{env: env}
+	u.InsecureWebhooks = s.flag("ROOMCAST_INSECURE_WEBHOOKS") || flags.InsecureWebhooks
+	u.Rates = s.rates()
 	var err error
 	u.MaxViewers, err = count("--max-viewers (ROOMCAST_MAX_VIEWERS)", flags.MaxViewers, env("ROOMCAST_MAX_VIEWERS"), 20_000)
 	perAddress, err2 := count("--max-viewers-per-address (ROOMCAST_MAX_VIEWERS_PER_ADDRESS)",
@@ -86,11 +88,8 @@ func LoadUp(flags Up, env Env) (Up, error) {
 		err3 = errors.Join(err3, err5)
 	}
 	u.Secrets, err4 = LoadSecrets(env)
-	rates := settings{env: env}
-	u.Rates = rates.rates()
-	err4 = errors.Join(err4, rates.err())
 	err = errors.Join(
-		err, err2, err3, err4, err5,
+		err, err2, err3, err4, err5, s.err(),
 		address("--http (ROOMCAST_HTTP)", u.HTTP),
 		address("--rtmp (ROOMCAST_RTMP)", u.RTMP),
 		publicURL("--public-url (ROOMCAST_PUBLIC_URL)", u.PublicURL),

@@ -45,6 +45,26 @@ func TestRatesAreNumbersOrOff(t *testing.T) {
 	}
 }
 
+func TestASwitchIsTrueOrFalse(t *testing.T) {
+	for value, want := range map[string]bool{"": false, "true": true, "TRUE": true, "1": true, "false": false, "0": false} {
+		got, err := config.LoadUp(config.Up{}, env(map[string]string{"ROOMCAST_INSECURE_WEBHOOKS": value}))
+		if err != nil || got.InsecureWebhooks != want {
+			t.Errorf("%q: %v, %v", value, got.InsecureWebhooks, err)
+		}
+	}
+	for _, name := range []string{"ROOMCAST_INSECURE_WEBHOOKS", "ROOMCAST_RELAY_TLS"} {
+		for _, wrong := range []string{"yes", "on", "ture"} {
+			_, err := config.LoadUp(config.Up{Backend: config.BackendAWS, InsecureWebhooks: true}, env(map[string]string{name: wrong}))
+			if err == nil || !strings.Contains(err.Error(), name+`: "`+wrong+`" is neither true nor false`) {
+				t.Errorf("%s=%s: %v", name, wrong, err)
+			}
+		}
+	}
+	if got, err := config.LoadUp(config.Up{InsecureWebhooks: true}, env(map[string]string{"ROOMCAST_INSECURE_WEBHOOKS": "false"})); err != nil || !got.InsecureWebhooks {
+		t.Errorf("a flag wins: %+v, %v", got, err)
+	}
+}
+
 func TestAFlagWinsOverTheEnvironment(t *testing.T) {
 	vars := env(map[string]string{"ROOMCAST_DATA": "/from-env", "ROOMCAST_HTTP": ":9000"})
 	got, err := config.LoadUp(config.Up{Data: "/from-flag"}, vars)

@@ -22,18 +22,14 @@ export function retrying(o: RetryOptions): (request: Request) => Promise<Respons
   const { tries = 5, timeoutMs = 30_000, wait = timer } = o;
   return async (request) => {
     if (request.method === 'POST' && !request.headers.has('Idempotency-Key')) {
-      request.headers.set('Idempotency-Key', crypto.randomUUID());
+      request.headers.set('Idempotency-Key', newKey());
     }
     // An answer was lost, so that nobody knows whether an earlier try took effect.
     let unsure = false;
     for (let n = 1; ; n++) {
       let after: number | undefined;
       try {
-        const signal = AbortSignal.any([request.signal, AbortSignal.timeout(timeoutMs)]);
-        const response = await (o.fetch ?? fetch)(new Request(request.clone(), { signal }));
-        // A lost answer may also break in the middle: read it whole, here.
-        const body = response.status === 204 ? null : await response.arrayBuffer();
-        const whole = new Response(body, response);
+        const whole = await answer(o.fetch ?? fetch, request, timeoutMs);
         if (unsure && request.method === 'DELETE' && whole.status === 404) return new Response(null, { status: 204 });
         after = await repeatAfter(whole);
         if (after === undefined || n >= tries) return whole;
@@ -46,6 +42,36 @@ export function retrying(o: RetryOptions): (request: Request) => Promise<Respons
       await wait(after + Math.random() * Math.min(FIRST_WAIT_MS * 2 ** (n - 1), LONGEST_WAIT_MS), request.signal);
     }
   };
+}
+
+/**
+ * A new Idempotency-Key: no two alike, and no secret. Node 18 has no global
+ * crypto, and a page without TLS has no randomUUID.
+ */
+function newKey(): string {
+  const part = () => Math.floor(Math.random() * 2 ** 32).toString(16).padStart(8, '0');
+  return globalThis.crypto?.randomUUID?.() ?? part() + part() + part() + part();
+}
+
+/**
+ * answer is one try, given up after ms or with the request's own signal. Both
+ * in one signal by hand: AbortSignal.any is newer than Node 18.
+ */
+async function answer(send: typeof fetch, request: Request, ms: number): Promise<Response> {
+  const limit = new AbortController();
+  const stop = () => limit.abort(request.signal.reason);
+  const timeout = setTimeout(() => limit.abort(new DOMException(`no answer within ${ms} ms`, 'TimeoutError')), ms);
+  request.signal.addEventListener('abort', stop);
+  if (request.signal.aborted) stop();
+  try {
+    const response = await send(new Request(request.clone(), { signal: limit.signal }));
+    // A lost answer may also break in the middle: read it whole, here.
+    const body = response.status === 204 ? null : await response.arrayBuffer();
+    return new Response(body, response);
+  } finally {
+    clearTimeout(timeout);
+    request.signal.removeEventListener('abort', stop);
+  }
 }
 
 /** repeatAfter is when to try again, in ms; undefined = the answer is final. */

@@ -104,6 +104,23 @@ test('a call ends when its signal does', async () => {
   await assert.rejects(call, /enough/);
 });
 
+test('a try that is not answered in time is given up', async () => {
+  let tries = 0;
+  const silent: typeof fetch = (input) =>
+    new Promise((_, reject) => {
+      tries++;
+      const { signal } = input as Request;
+      if (signal.aborted) reject(signal.reason);
+      signal.addEventListener('abort', () => reject(signal.reason));
+    });
+  const api = client({ fetch: silent, timeoutMs: 20, tries: 3, wait: async () => {} });
+  await assert.rejects(api.GET('/v2/apps/me'), { name: 'TimeoutError', message: 'no answer within 20 ms' });
+  assert.equal(tries, 3);
+  const left = AbortSignal.abort(new Error('too late'));
+  await assert.rejects(api.GET('/v2/apps/me', { signal: left }), /too late/);
+  assert.ok(tries <= 4);
+});
+
 test('PATCH merges, null clears, and If-Match guards it', async () => {
   const api = client();
   await api.POST('/v2/apps/me/members', { body: { appUserId: 'ts-patch', customType: 'vip', customData: { a: '1', b: '2' } } });

@@ -34,6 +34,7 @@ const (
 	CodeCustomDataTooLarge  Code = "CUSTOM_DATA_TOO_LARGE"
 	CodeInvalidCursor       Code = "INVALID_CURSOR"
 	CodeRoomTypeUnavailable Code = "VIDEO_ROOM_TYPE_NOT_AVAILABLE"
+	CodeRoomNotBroadcast    Code = "VIDEO_ROOM_TYPE_NOT_BROADCAST_RTMP"
 	CodeVersionMismatch     Code = "VERSION_MISMATCH"
 	CodeBusy                Code = "TRY_AGAIN" // lost five races in a row
 	CodeEventNotFound       Code = "EVENT_NOT_FOUND"

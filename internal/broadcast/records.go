@@ -57,13 +57,15 @@ type StreamKey struct {
 	Version uint64
 }
 
-// VideoRoom is a show: scheduled, live, ended, archived.
+// VideoRoom is a show: scheduled, live, ended, archived. Type "" is
+// BROADCAST_RTMP: a room of before this field.
 type VideoRoom struct {
 	ID                 RoomID
 	AppID              AppID
 	MemberID           MemberID
 	AppUserID          string
 	KeyID              KeyID
+	Type               RoomType
 	State              RoomState
 	VODState           VODState
 	Title              string

@@ -21,6 +21,16 @@ func (s KeyState) Live() bool {
 	return s == KeyActiveLive || s == KeyInactiveLive || s == KeyActiveLivePrep
 }
 
+// RoomType says how the media of a video room come in.
+type RoomType string
+
+// The types of a video room. Rooms of another type than BROADCAST_RTMP cannot
+// be made yet; a later version may have left some, and been rolled back.
+const (
+	BroadcastRTMP   RoomType = "BROADCAST_RTMP"
+	VideoConference RoomType = "VIDEO_CONFERENCE"
+)
+
 // RoomState is the state of a video room; "" is a room that is not there yet.
 type RoomState string
 

@@ -7,6 +7,9 @@ import (
 
 func (m *machine) goLive() error {
 	k, r := &m.out.Key, m.out.Room
+	if err := m.broadcastOnly(); err != nil {
+		return err
+	}
 	switch {
 	case r == nil || r.State != RoomScheduled:
 		return m.refuseRoom(CodeRoomNotScheduled, "the room is not SCHEDULED")
@@ -25,7 +28,19 @@ func (m *machine) goLive() error {
 	return nil
 }
 
+// broadcastOnly refuses a room that no stream key ever carries.
+func (m *machine) broadcastOnly() error {
+	r := m.out.Room
+	if r == nil || r.Type == "" || r.Type == BroadcastRTMP {
+		return nil
+	}
+	return &Refusal{Code: CodeRoomNotBroadcast, Message: "the room is a " + string(r.Type) + "; only one of type BROADCAST_RTMP goes live from a stream key"}
+}
+
 func (m *machine) end(in End) error {
+	if err := m.broadcastOnly(); err != nil {
+		return err
+	}
 	switch {
 	case m.out.Room == nil || m.out.Room.State != RoomLiveInactive:
 		return m.refuseRoom(CodeRoomNotLiveInactive, "the room is not LIVE_INACTIVE: stop publishing first, or end with force")
@@ -42,6 +57,9 @@ func (m *machine) end(in End) error {
 // the key is reset.
 func (m *machine) forceEnd(in ForceEnd) error {
 	k, r := &m.out.Key, m.out.Room
+	if err := m.broadcastOnly(); err != nil {
+		return err
+	}
 	if r != nil && !r.State.Carried() {
 		switch r.State {
 		case RoomEnded, RoomArchived:

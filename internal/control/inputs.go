@@ -86,7 +86,7 @@ type KeyPatch struct {
 
 // RoomInput makes a room. Type must be BROADCAST_RTMP.
 type RoomInput struct {
-	Type        string
+	Type        broadcast.RoomType
 	AppUserID   string // ignored when the caller is a member
 	ScheduledAt time.Time
 	Title       string

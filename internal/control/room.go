@@ -19,7 +19,7 @@ func (s *Service) CreateRoom(ctx context.Context, c Caller, in RoomInput) (RoomV
 	now := s.Now()
 	room := broadcast.VideoRoom{
 		ID: broadcast.RoomID(s.IDs.New("room")), AppID: c.AppID, MemberID: owner.ID, AppUserID: owner.AppUserID,
-		KeyID: owner.KeyID, State: broadcast.RoomScheduled, VODState: broadcast.NotArchived,
+		KeyID: owner.KeyID, Type: in.Type, State: broadcast.RoomScheduled, VODState: broadcast.NotArchived,
 		Title: in.Title, Description: in.Description, CustomType: in.CustomType, CustomData: in.CustomData,
 		ScheduledAt: in.ScheduledAt, CreatedAt: now, ModifiedAt: now, Sequence: 1,
 	}

@@ -2,17 +2,11 @@ package control
 
 import "github.com/roomcast/roomcast/internal/broadcast"
 
-// The types of video room.
-const (
-	TypeBroadcastRTMP   = "BROADCAST_RTMP"
-	TypeVideoConference = "VIDEO_CONFERENCE"
-)
-
 func (in RoomInput) check(server bool) error {
 	var v invalid
 	switch in.Type {
-	case TypeBroadcastRTMP:
-	case TypeVideoConference:
+	case broadcast.BroadcastRTMP:
+	case broadcast.VideoConference:
 		v.add(broadcast.CodeRoomTypeUnavailable, "type", "VIDEO_CONFERENCE rooms are not available yet")
 	default:
 		v.add(broadcast.CodeInvalidField, "type", "must be BROADCAST_RTMP or VIDEO_CONFERENCE")

@@ -103,7 +103,7 @@ func (w *world) code(err error, want broadcast.Code) {
 func (w *world) room() broadcast.RoomID {
 	w.Helper()
 	v, err := w.CreateRoom(w.Context(), w.caller, control.RoomInput{
-		Type: control.TypeBroadcastRTMP, AppUserID: "alice", ScheduledAt: w.clock.now(), Title: "show",
+		Type: broadcast.BroadcastRTMP, AppUserID: "alice", ScheduledAt: w.clock.now(), Title: "show",
 	})
 	w.no(err)
 	return v.Room.ID

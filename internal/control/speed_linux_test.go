@@ -149,7 +149,7 @@ func BenchmarkGoLiveUnderLoad(b *testing.B) {
 			b.Fatal(err)
 		}
 		v, err := w.CreateRoom(b.Context(), w.caller, control.RoomInput{
-			Type: control.TypeBroadcastRTMP, AppUserID: name, ScheduledAt: time.Now(),
+			Type: broadcast.BroadcastRTMP, AppUserID: name, ScheduledAt: time.Now(),
 		})
 		if err != nil {
 			b.Fatal(err)

@@ -41,7 +41,7 @@ func typescript(t *testing.T) string {
 func TestTheTypeScriptClient(t *testing.T) {
 	dir := filepath.Join(typescript(t), "test")
 	for name, options := range map[string]string{
-		"by the node that is here":         "",
+		"by the node that is here":          "",
 		"with nothing that Node 18 has not": "--import=" + filepath.Join(dir, "node18.js"),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -112,6 +112,8 @@ func conflictTitle(code broadcast.Code) (string, bool) {
 		return "The video room is not SCHEDULED", true
 	case broadcast.CodeRoomNotLiveInactive:
 		return "The video room is not LIVE_INACTIVE", true
+	case broadcast.CodeRoomNotBroadcast:
+		return "The video room is not of type BROADCAST_RTMP", true
 	case broadcast.CodeRoomNotLive:
 		return "The video room is not live", true
 	case broadcast.CodePostNotFailed:

@@ -22,7 +22,7 @@ func TestAListThatIsReadWhileRoomsAreCreatedNeitherSkipsNorRepeats(t *testing.T)
 		before = append(before, w.newRoom(w.acme))
 	}
 	caller := control.Caller{AppID: broadcast.AppID(w.acme.id), Actor: control.Actor{Kind: "api_key"}}
-	in := control.RoomInput{Type: control.TypeBroadcastRTMP, AppUserID: "kim", ScheduledAt: w.clock()}
+	in := control.RoomInput{Type: broadcast.BroadcastRTMP, AppUserID: "kim", ScheduledAt: w.clock()}
 	var writers sync.WaitGroup
 	for n := range 4 {
 		writers.Go(func() {

@@ -99,7 +99,7 @@ func codes() []broadcast.Code {
 		broadcast.CodeMemberIsLive, broadcast.CodeAppNotFound, broadcast.CodeMemberNotFound, broadcast.CodeKeyNotFound,
 		broadcast.CodeRoomNotFound, broadcast.CodePostNotFound, broadcast.CodeProfileNotFound, broadcast.CodeAPIKeyNotFound, broadcast.CodeAppNotEmpty, broadcast.CodeProfileInUse, broadcast.CodeProfileReadOnly, broadcast.CodeInvalidCredentials,
 		broadcast.CodeInvalidField, broadcast.CodeInvalidAppUserID, broadcast.CodeCustomDataTooLarge, broadcast.CodeInvalidCursor,
-		broadcast.CodeRoomTypeUnavailable, broadcast.CodeVersionMismatch, broadcast.CodeIdempotencyKeyReused, broadcast.CodeBusy,
+		broadcast.CodeRoomTypeUnavailable, broadcast.CodeRoomNotBroadcast, broadcast.CodeVersionMismatch, broadcast.CodeIdempotencyKeyReused, broadcast.CodeBusy,
 		broadcast.CodeEventNotFound, broadcast.CodeDeadEventNotFound, broadcast.CodeEndpointNotFound, broadcast.CodeEndpointDisabled, broadcast.CodeTooManyEndpoints,
 		codeNotFound, codeMethodNotAllowed, codeMalformedRequest, codeForbidden, codeRequestTimeout, codeBodyTooLarge,
 		codeUnsupportedMediaType, codeCallRunning, codeSecretShown, codeRateLimited, codeInternal, codeUnavailable,

@@ -142,11 +142,16 @@ func problemHeaders(status int) map[string]*huma.Param {
 	return nil
 }
 
+// stateless are the conflicts that no state of a resource makes.
+var stateless = [...]broadcast.Code{
+	codeCallRunning, codeSecretShown, broadcast.CodeTooManyEndpoints, broadcast.CodeProfileInUse, broadcast.CodeAppNotEmpty, broadcast.CodeRoomNotBroadcast,
+}
+
 func example(code broadcast.Code) *problem {
 	p := newProblem(code, "")
 	p.Instance, p.RequestID = "/v2/apps/me", "req_01JD3Q7D9Y5Y3V7T6M5B8N2K4C"
 	switch {
-	case p.Status == http.StatusConflict && code != codeCallRunning && code != codeSecretShown && code != broadcast.CodeTooManyEndpoints && code != broadcast.CodeProfileInUse && code != broadcast.CodeAppNotEmpty:
+	case p.Status == http.StatusConflict && !slices.Contains(stateless[:], code):
 		state := "INACTIVE"
 		if strings.HasPrefix(string(code), "VIDEO_ROOM") {
 			state = "SCHEDULED"

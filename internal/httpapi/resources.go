@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"math"
 	"time"
 
@@ -194,7 +195,7 @@ type VideoRoom struct {
 func videoRoomOf(v control.RoomView) VideoRoom {
 	r := v.Room
 	return VideoRoom{
-		ID: string(r.ID), Type: typeBroadcast, VideoRoomState: string(r.State), VODState: string(r.VODState),
+		ID: string(r.ID), Type: string(cmp.Or(r.Type, broadcast.BroadcastRTMP)), VideoRoomState: string(r.State), VODState: string(r.VODState),
 		AppUserID: r.AppUserID, MemberID: string(r.MemberID), Title: orNull(r.Title), Description: orNull(r.Description),
 		AccessLevel: accessPublic, CustomType: orNull(r.CustomType), CustomData: notNil(r.CustomData),
 		ScheduledAt: timestamp{r.ScheduledAt}, LiveStartedAt: timestampOf(r.LiveStartedAt), LiveEndedAt: timestampOf(r.LiveEndedAt),
@@ -203,8 +204,5 @@ func videoRoomOf(v control.RoomView) VideoRoom {
 	}
 }
 
-// The only type of room that there is so far, and the only access level.
-const (
-	typeBroadcast = "BROADCAST_RTMP"
-	accessPublic  = "PUBLIC"
-)
+// accessPublic is the only access level that there is so far.
+const accessPublic = "PUBLIC"

@@ -20,13 +20,13 @@ type RoomState struct {
 
 // RoomFields are what both APIs may say of a new room.
 type RoomFields struct {
-	Type        string        `json:"type" enum:"BROADCAST_RTMP,VIDEO_CONFERENCE" doc:"VIDEO_CONFERENCE does not exist yet: 422"`
-	ScheduledAt time.Time     `json:"scheduledAt" pattern:"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$" patternDescription:"RFC 3339 with a zone" doc:"RFC 3339 with a zone; shown only, starts nothing" example:"2026-03-01T21:00:00+09:00"`
-	Title       opt[string]   `json:"title" required:"false" maxLength:"200" example:"Sunday talk"`
-	Description opt[string]   `json:"description" required:"false" maxLength:"500"`
-	AccessLevel opt[string]   `json:"accessLevel" required:"false" enum:"PUBLIC" doc:"null = PUBLIC"`
-	CustomType  opt[string]   `json:"customType" required:"false" maxLength:"50"`
-	CustomData  opt[entryMap] `json:"customData" required:"false" maxProperties:"10" doc:"At most 10 entries, keys and values of at most 50 characters" example:"{\"season\":\"2\"}"`
+	Type        broadcast.RoomType `json:"type" enum:"BROADCAST_RTMP,VIDEO_CONFERENCE" doc:"VIDEO_CONFERENCE does not exist yet: 422"`
+	ScheduledAt time.Time          `json:"scheduledAt" pattern:"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$" patternDescription:"RFC 3339 with a zone" doc:"RFC 3339 with a zone; shown only, starts nothing" example:"2026-03-01T21:00:00+09:00"`
+	Title       opt[string]        `json:"title" required:"false" maxLength:"200" example:"Sunday talk"`
+	Description opt[string]        `json:"description" required:"false" maxLength:"500"`
+	AccessLevel opt[string]        `json:"accessLevel" required:"false" enum:"PUBLIC" doc:"null = PUBLIC"`
+	CustomType  opt[string]        `json:"customType" required:"false" maxLength:"50"`
+	CustomData  opt[entryMap]      `json:"customData" required:"false" maxProperties:"10" doc:"At most 10 entries, keys and values of at most 50 characters" example:"{\"season\":\"2\"}"`
 }
 
 type ownRoomCreate struct{ RoomFields }
@@ -241,7 +241,7 @@ func (a *api) updateRoom(ctx context.Context, c control.Caller, in *struct {
 func (a *api) registerShow(s side) {
 	register(a, roomEndpoint(s, "startVideoRoom", http.MethodPost, "/{id}/start", "Go live",
 		"The owner's stream key must be ACTIVE and carry no other room. The answer's playback says where to watch.",
-		broadcast.CodeRoomNotScheduled, broadcast.CodeKeyNotActive, broadcast.CodeKeyBusy),
+		broadcast.CodeRoomNotScheduled, broadcast.CodeKeyNotActive, broadcast.CodeKeyBusy, broadcast.CodeRoomNotBroadcast),
 		func(ctx context.Context, c control.Caller, in *roomCall) (*one[VideoRoom], error) {
 			return oneRoom(a.Service.StartRoom(ctx, c, in.ID))
 		}, movedRoom[roomCall](a))
@@ -252,7 +252,7 @@ func (a *api) registerShow(s side) {
 		}, movedRoom[roomCall](a))
 	register(a, roomEndpoint(s, "endVideoRoom", http.MethodPost, "/{id}/end", "End the show",
 		"Without force only where the publisher is gone. With force at any time: the publisher is cut and the stream key gets a new string; a room that has ended is answered unchanged.",
-		broadcast.CodeRoomNotLiveInactive, broadcast.CodeKeyNotInactiveLive, broadcast.CodeRoomNotLive),
+		broadcast.CodeRoomNotLiveInactive, broadcast.CodeKeyNotInactiveLive, broadcast.CodeRoomNotLive, broadcast.CodeRoomNotBroadcast),
 		func(ctx context.Context, c control.Caller, in *roomEnd) (*one[VideoRoom], error) {
 			return oneRoom(a.Service.EndRoom(ctx, c, in.ID, in.Body != nil && in.Body.Force.or(false)))
 		}, movedRoom[roomEnd](a))

@@ -1,6 +1,56 @@
 package httpapi
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/roomcast/roomcast/internal/broadcast"
+	"github.com/roomcast/roomcast/internal/control"
+)
+
+// A later version may make rooms of other types and be rolled back: what it
+// left is shown, changed, called off and deleted, but goes live from no key.
+func TestOnlyABroadcastRoomGoesLiveFromAStreamKey(t *testing.T) {
+	w := newWorld(t)
+	own := w.login(w.acme, "kim")
+	id := broadcast.RoomID(w.newRoom(w.acme))
+	w.ingest(w.acme, "kim", 1, 1, "PUBLISHED")
+	room, err := w.db.Room(t.Context(), id)
+	if err != nil || room.Type != broadcast.BroadcastRTMP {
+		t.Fatalf("type %q, %v", room.Type, err)
+	}
+	store := func(as broadcast.RoomType) {
+		t.Helper()
+		room.Type = as
+		if err := w.db.Commit(t.Context(), control.Changes{ID: "tx_" + string(as), Rooms: []broadcast.VideoRoom{room}}); err != nil {
+			t.Fatal(err)
+		}
+		room.Version++
+	}
+	store(broadcast.VideoConference)
+	at, auth := "/video-rooms/"+string(id), w.acme.basic()
+	for _, side := range []struct{ prefix, auth string }{{"/v2/apps/me", auth}, {"/v2/members/me", own}} {
+		for _, call := range []struct{ action, body string }{{"start", ""}, {"end", ""}, {"end", `{"force":true}`}} {
+			a := w.want(w.send("POST", side.prefix+at+"/"+call.action, side.auth, call.body), 409, "VIDEO_ROOM_TYPE_NOT_BROADCAST_RTMP")
+			if a.body["currentState"] != nil {
+				t.Errorf("no state forbids it: %s", a.raw)
+			}
+		}
+	}
+	if got := w.ok(w.send("GET", "/v2/apps/me"+at, auth, "")); got.text("type") != "VIDEO_CONFERENCE" || got.text("videoRoomState") != "SCHEDULED" {
+		t.Errorf("the room: %s", got.raw)
+	}
+	if key := w.keyOf(w.acme, "kim"); key.text("streamKeyState") != "ACTIVE" {
+		t.Errorf("the key: %s", key.raw)
+	}
+	journal := w.ok(w.send("GET", "/v2/apps/me"+at+"/journal", auth, ""))
+	if items, _ := journal.body["items"].([]any); len(items) != 7 {
+		t.Errorf("not every refusal is in the journal: %s", journal.raw)
+	}
+	store("") // of before rooms had a type
+	if got := w.want(w.send("POST", "/v2/apps/me"+at+"/start", auth, ""), 200, ""); got.text("type") != "BROADCAST_RTMP" {
+		t.Errorf("the room: %s", got.raw)
+	}
+}
 
 func TestARoomGoesLiveDropsAndEndsOverTheAPI(t *testing.T) {
 	w := newWorld(t)

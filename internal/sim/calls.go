@@ -54,7 +54,7 @@ func (w *world) pick(m *member) (string, apiCall) {
 	case n < 40 && room == "" || n < 5:
 		return "create", func(ctx context.Context) error {
 			_, err := w.service.CreateRoom(ctx, m.app, control.RoomInput{
-				Type: control.TypeBroadcastRTMP, AppUserID: m.userID, ScheduledAt: w.wall(), Title: "show",
+				Type: broadcast.BroadcastRTMP, AppUserID: m.userID, ScheduledAt: w.wall(), Title: "show",
 			})
 			return err
 		}
@@ -172,7 +172,7 @@ func (w *world) epilogue() {
 			live := key.RoomID
 			if live == "" {
 				v, err := w.service.CreateRoom(ctx, m.app, control.RoomInput{
-					Type: control.TypeBroadcastRTMP, AppUserID: m.userID, ScheduledAt: w.wall(), Title: "last",
+					Type: broadcast.BroadcastRTMP, AppUserID: m.userID, ScheduledAt: w.wall(), Title: "last",
 				})
 				live = v.Room.ID
 				if err == nil {

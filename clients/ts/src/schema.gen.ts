@@ -8419,7 +8419,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `CALL_STILL_RUNNING` The same call is still running · `STREAM_KEY_STATE_NOT_INACTIVE_LIVE` The stream key is not INACTIVE_LIVE · `VIDEO_ROOM_STATE_NOT_LIVE` The video room is not live · `VIDEO_ROOM_STATE_NOT_LIVE_INACTIVE` The video room is not LIVE_INACTIVE */
+            /** @description `CALL_STILL_RUNNING` The same call is still running · `STREAM_KEY_STATE_NOT_INACTIVE_LIVE` The stream key is not INACTIVE_LIVE · `VIDEO_ROOM_STATE_NOT_LIVE` The video room is not live · `VIDEO_ROOM_STATE_NOT_LIVE_INACTIVE` The video room is not LIVE_INACTIVE · `VIDEO_ROOM_TYPE_NOT_BROADCAST_RTMP` The video room is not of type BROADCAST_RTMP */
             409: {
                 headers: {
                     /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
@@ -8668,7 +8668,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `CALL_STILL_RUNNING` The same call is still running · `STREAM_KEY_BUSY` The stream key carries another room · `STREAM_KEY_STATE_NOT_ACTIVE` The stream key is not ACTIVE · `VIDEO_ROOM_STATE_NOT_SCHEDULED` The video room is not SCHEDULED */
+            /** @description `CALL_STILL_RUNNING` The same call is still running · `STREAM_KEY_BUSY` The stream key carries another room · `STREAM_KEY_STATE_NOT_ACTIVE` The stream key is not ACTIVE · `VIDEO_ROOM_STATE_NOT_SCHEDULED` The video room is not SCHEDULED · `VIDEO_ROOM_TYPE_NOT_BROADCAST_RTMP` The video room is not of type BROADCAST_RTMP */
             409: {
                 headers: {
                     /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
@@ -11603,7 +11603,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `CALL_STILL_RUNNING` The same call is still running · `STREAM_KEY_STATE_NOT_INACTIVE_LIVE` The stream key is not INACTIVE_LIVE · `VIDEO_ROOM_STATE_NOT_LIVE` The video room is not live · `VIDEO_ROOM_STATE_NOT_LIVE_INACTIVE` The video room is not LIVE_INACTIVE */
+            /** @description `CALL_STILL_RUNNING` The same call is still running · `STREAM_KEY_STATE_NOT_INACTIVE_LIVE` The stream key is not INACTIVE_LIVE · `VIDEO_ROOM_STATE_NOT_LIVE` The video room is not live · `VIDEO_ROOM_STATE_NOT_LIVE_INACTIVE` The video room is not LIVE_INACTIVE · `VIDEO_ROOM_TYPE_NOT_BROADCAST_RTMP` The video room is not of type BROADCAST_RTMP */
             409: {
                 headers: {
                     /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */
@@ -11754,7 +11754,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `CALL_STILL_RUNNING` The same call is still running · `STREAM_KEY_BUSY` The stream key carries another room · `STREAM_KEY_STATE_NOT_ACTIVE` The stream key is not ACTIVE · `VIDEO_ROOM_STATE_NOT_SCHEDULED` The video room is not SCHEDULED */
+            /** @description `CALL_STILL_RUNNING` The same call is still running · `STREAM_KEY_BUSY` The stream key carries another room · `STREAM_KEY_STATE_NOT_ACTIVE` The stream key is not ACTIVE · `VIDEO_ROOM_STATE_NOT_SCHEDULED` The video room is not SCHEDULED · `VIDEO_ROOM_TYPE_NOT_BROADCAST_RTMP` The video room is not of type BROADCAST_RTMP */
             409: {
                 headers: {
                     /** @description Seconds; on every 429 and 503 and on CALL_STILL_RUNNING */

@@ -100,7 +100,7 @@ func newShow(t *testing.T, publish func(s *show) (last uint64, lasted time.Durat
 	s.caller = control.Caller{AppID: app.ID, Actor: control.Actor{Kind: "api_key"}}
 	member, _, err := service.PutMember(ctx, s.caller, control.MemberInput{AppUserID: "ada"})
 	s.no(err)
-	room, err := service.CreateRoom(ctx, s.caller, control.RoomInput{Type: control.TypeBroadcastRTMP, AppUserID: "ada", ScheduledAt: s.clock()})
+	room, err := service.CreateRoom(ctx, s.caller, control.RoomInput{Type: broadcast.BroadcastRTMP, AppUserID: "ada", ScheduledAt: s.clock()})
 	s.no(err)
 	s.room = room.Room.ID
 

@@ -24,6 +24,7 @@ import (
 	official "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"go.uber.org/goleak"
 
+	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/httpapi"
 	"github.com/roomcast/roomcast/internal/ids"
@@ -166,7 +167,7 @@ func (w *world) receive(r *receiver) control.Endpoint {
 func (w *world) rooms(n int) {
 	w.Helper()
 	for range n {
-		v, err := w.CreateRoom(w.Context(), w.caller, control.RoomInput{Type: control.TypeBroadcastRTMP, AppUserID: "kim", ScheduledAt: w.now()})
+		v, err := w.CreateRoom(w.Context(), w.caller, control.RoomInput{Type: broadcast.BroadcastRTMP, AppUserID: "kim", ScheduledAt: w.now()})
 		w.no(err)
 		_, err = w.CancelRoom(w.Context(), w.caller, v.Room.ID)
 		w.no(err)

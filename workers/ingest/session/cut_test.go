@@ -87,7 +87,7 @@ func TestEveryCallThatEndsAPublishCutsItWithin3Seconds(t *testing.T) {
 					first, stop := client()
 					w.await(user, broadcast.KeyActive)
 					r, err := w.service.CreateRoom(w.Context(), w.caller, control.RoomInput{
-						Type: control.TypeBroadcastRTMP, AppUserID: user, ScheduledAt: w.clock.now(),
+						Type: broadcast.BroadcastRTMP, AppUserID: user, ScheduledAt: w.clock.now(),
 					})
 					w.no(err)
 					_, err = w.service.StartRoom(w.Context(), w.caller, r.Room.ID)

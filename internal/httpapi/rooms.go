@@ -21,7 +21,7 @@ type RoomState struct {
 // RoomFields are what both APIs may say of a new room.
 type RoomFields struct {
 	Type        broadcast.RoomType `json:"type" enum:"BROADCAST_RTMP,VIDEO_CONFERENCE" doc:"VIDEO_CONFERENCE does not exist yet: 422"`
-	ScheduledAt time.Time          `json:"scheduledAt" pattern:"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$" patternDescription:"RFC 3339 with a zone" doc:"RFC 3339 with a zone; shown only, starts nothing" example:"2026-03-01T21:00:00+09:00"`
+	ScheduledAt time.Time          `json:"scheduledAt" pattern:"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$" patternDescription:"RFC 3339 with a zone, from the year 1000 on" doc:"RFC 3339 with a zone; shown only, starts nothing" example:"2026-03-01T21:00:00+09:00"`
 	Title       opt[string]        `json:"title" required:"false" maxLength:"200" example:"Sunday talk"`
 	Description opt[string]        `json:"description" required:"false" maxLength:"500"`
 	AccessLevel opt[string]        `json:"accessLevel" required:"false" enum:"PUBLIC" doc:"null = PUBLIC"`
@@ -47,7 +47,7 @@ func (f RoomFields) of(appUserID string) control.RoomInput {
 type roomPatch struct {
 	Title       opt[string]     `json:"title" required:"false" maxLength:"200" example:"Sunday talk"`
 	Description opt[string]     `json:"description" required:"false" maxLength:"500"`
-	ScheduledAt opt[time.Time]  `json:"scheduledAt" required:"false" nullable:"false" pattern:"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$" patternDescription:"RFC 3339 with a zone" doc:"Cannot be cleared" example:"2026-03-01T21:00:00+09:00"`
+	ScheduledAt opt[time.Time]  `json:"scheduledAt" required:"false" nullable:"false" pattern:"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$" patternDescription:"RFC 3339 with a zone, from the year 1000 on" doc:"Cannot be cleared" example:"2026-03-01T21:00:00+09:00"`
 	AccessLevel opt[string]     `json:"accessLevel" required:"false" enum:"PUBLIC" doc:"null = PUBLIC"`
 	CustomType  opt[string]     `json:"customType" required:"false" maxLength:"50"`
 	CustomData  opt[customData] `json:"customData" required:"false" doc:"Merged entry by entry; a null entry is removed"`

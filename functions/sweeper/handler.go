@@ -2,11 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"time"
-
-	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/roomcast/roomcast/internal/telemetry"
 )
@@ -15,9 +14,6 @@ const (
 	// passEvery is how soon a loss is noticed besides the patience of the
 	// rules; the scheduler's shortest period is a minute.
 	passEvery = 2 * time.Second
-	// idleEvery is the same while there is nothing to watch: a first stream,
-	// too, is seen within 15 s.
-	idleEvery = 13 * time.Second
 	// shift is how long one invocation goes on: the next one begins after a
 	// minute, mostly in the same process, which remembers what it saw.
 	shift = 54 * time.Second
@@ -43,10 +39,16 @@ func newHandler(sweeper, rewaker passer, now func() time.Time, log *slog.Logger)
 	return &handler{passes: []passer{sweeper, rewaker}, now: now, log: log}
 }
 
-// handle makes passes for most of a minute, fewer while there is nothing to
-// watch. A pass that fails comes again; the invocation fails where the last one
-// did, so that an outage is seen.
-func (h *handler) handle(ctx context.Context, _ events.EventBridgeEvent) error {
+// call is what an invocation is told: by the scheduler nothing that matters, by
+// the table's stream that a publisher has taken a lease.
+type call struct{ Records []json.RawMessage }
+
+// handle makes passes for most of a minute, or one where nothing is there to
+// watch: then nothing becomes due before a publisher comes, and the stream calls
+// at once (docs/adr/0017). The index that a pass looks at may be later than the
+// stream, so that such a call goes on whatever it finds. A pass that fails comes
+// again; the invocation fails where the last one did, so that an outage is seen.
+func (h *handler) handle(ctx context.Context, in call) error {
 	ctx = telemetry.Invoked(ctx)
 	end := h.now().Add(shift)
 	if deadline, ok := ctx.Deadline(); ok && deadline.Add(-reserve).Before(end) {
@@ -54,7 +56,7 @@ func (h *handler) handle(ctx context.Context, _ events.EventBridgeEvent) error {
 	}
 	for {
 		var err error
-		busy := false
+		busy := len(in.Records) > 0
 		for _, p := range h.passes {
 			err = errors.Join(err, p.Pass(ctx))
 			busy = busy || p.Busy()
@@ -62,14 +64,10 @@ func (h *handler) handle(ctx context.Context, _ events.EventBridgeEvent) error {
 		if err != nil {
 			h.log.ErrorContext(ctx, "comes again", "work", "sweep", "err", err)
 		}
-		pause := passEvery
-		if !busy && err == nil {
-			pause = idleEvery
-		}
-		if h.now().Add(pause).After(end) {
+		if !busy && err == nil || h.now().Add(passEvery).After(end) {
 			return err
 		}
-		t := time.NewTimer(pause)
+		t := time.NewTimer(passEvery)
 		select {
 		case <-t.C:
 		case <-ctx.Done():

@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/roomcast/roomcast/internal/lambdatest"
 	"github.com/roomcast/roomcast/internal/localstacktest"
@@ -28,29 +28,88 @@ type idle struct {
 func (i *idle) Pass(ctx context.Context) error { i.passes++; return i.pass.Pass(ctx) }
 func (i *idle) Busy() bool                     { return i.passes <= i.busy }
 
-// Between two passes, of one invocation and of the next a minute later, there
-// are never more than 15 s.
-func TestAnIdleInstallationIsLookedAtEvery15Seconds(t *testing.T) {
+// scheduled is what the scheduler says, taken what the table's stream says when
+// a publisher has taken a lease.
+func scheduled() call { return call{} }
+func taken() call     { return call{Records: []json.RawMessage{[]byte("{}")}} }
+
+func TestWhereNothingIsThereToWatchOneLookAMinuteIsEnough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var last, longest time.Duration
-		begin := time.Now()
-		seen := pass(func() error {
-			longest, last = max(longest, time.Since(begin)-last), time.Since(begin)
-			return nil
-		})
-		sweeper, rewaker := &idle{pass: seen}, &idle{pass: func() error { return nil }, busy: 3}
+		sweeper, rewaker := &idle{pass: func() error { return nil }}, &idle{pass: func() error { return nil }}
 		h := newHandler(sweeper, rewaker, time.Now, slog.New(slog.DiscardHandler))
-		for minute := range 3 {
-			time.Sleep(time.Until(begin.Add(time.Duration(minute) * time.Minute)))
-			if err := h.handle(t.Context(), events.EventBridgeEvent{}); err != nil {
-				t.Fatal(err)
-			}
+		begin := time.Now()
+		if err := h.handle(t.Context(), scheduled()); err != nil {
+			t.Fatal(err)
 		}
-		if longest > 15*time.Second || sweeper.passes != 7+5+5 {
-			t.Errorf("%d passes, at most %s between two", sweeper.passes, longest)
+		if took := time.Since(begin); sweeper.passes != 1 || rewaker.passes != 1 || took != 0 {
+			t.Errorf("%d and %d passes in %s", sweeper.passes, rewaker.passes, took)
+		}
+		outage := errors.New("the store is out")
+		sweeper.pass = func() error {
+			if sweeper.passes > 5 {
+				return nil
+			}
+			return outage
+		}
+		if err := h.handle(t.Context(), scheduled()); err != nil || sweeper.passes != 6 {
+			t.Errorf("after an outage: %d passes, %v", sweeper.passes, err)
 		}
 	})
 }
+
+// A publisher takes a lease at any time of the scheduler's minute, and the
+// index shows it up to a second later. From then on there are never 15 s
+// between two passes: of the call by the stream and of the scheduled ones,
+// which find the lease.
+func TestFromThePublisherOnNothingIsUnseenForLongerThan15Seconds(t *testing.T) {
+	for taking := time.Duration(0); taking < time.Minute; taking += 500 * time.Millisecond {
+		synctest.Test(t, func(t *testing.T) {
+			const late, lives = time.Second, 5 * time.Minute
+			begin := time.Now()
+			at := func() time.Duration { return time.Since(begin) }
+			var mu sync.Mutex
+			last, longest := taking, time.Duration(0)
+			invoke := func(c call) {
+				sweeper := &watching{held: func() bool { return at() >= taking+late && at() < taking+lives }, seen: func() {
+					mu.Lock()
+					defer mu.Unlock()
+					longest, last = max(longest, at()-last), at()
+				}}
+				h := newHandler(sweeper, &idle{pass: func() error { return nil }}, time.Now, slog.New(slog.DiscardHandler))
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				if err := h.handle(ctx, c); err != nil {
+					t.Error(err)
+				}
+			}
+			go func() { time.Sleep(taking); invoke(taken()) }()
+			for minute := time.Duration(0); minute < lives+2*time.Minute; minute += time.Minute {
+				time.Sleep(time.Until(begin.Add(minute)))
+				go invoke(scheduled())
+			}
+			time.Sleep(2 * time.Minute)
+			synctest.Wait()
+			if longest > 15*time.Second || last < taking+lives-15*time.Second {
+				t.Errorf("taken at %s: %s between two passes, the last one at %s", taking, longest, last)
+			}
+		})
+	}
+}
+
+// watching is busy while a lease is held. seen is told the passes that see it.
+type watching struct {
+	held func() bool
+	seen func()
+	busy bool
+}
+
+func (w *watching) Pass(context.Context) error {
+	if w.busy = w.held(); w.busy {
+		w.seen()
+	}
+	return nil
+}
+func (w *watching) Busy() bool { return w.busy }
 
 func TestPassesGoOnForMostOfAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -60,7 +119,7 @@ func TestPassesGoOnForMostOfAMinute(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		begin := time.Now()
-		if err := h.handle(ctx, events.EventBridgeEvent{}); err != nil {
+		if err := h.handle(ctx, scheduled()); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(begin); passes != 28 || jobs != 28 || took != shift {
@@ -70,7 +129,7 @@ func TestPassesGoOnForMostOfAMinute(t *testing.T) {
 		short, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		passes = 0
-		if err := h.handle(short, events.EventBridgeEvent{}); !errors.Is(err, outage) || passes != 4 {
+		if err := h.handle(short, scheduled()); !errors.Is(err, outage) || passes != 4 {
 			t.Errorf("%d passes in 10 s of an outage: %v", passes, err)
 		}
 	})
@@ -86,7 +145,9 @@ func TestTheBuiltBootstrapSweeps(t *testing.T) {
 		"ROOMCAST_DELIVERIES_URL": queues["DeliveriesUrl"], "ROOMCAST_JOBS_URL": queues["JobsUrl"],
 	})
 	p.Deadline = 6 * time.Second
-	if err := p.Invoke(lambdatest.Event(t, "sweeper"), nil); err != nil {
-		t.Error(err)
+	for _, event := range []string{"sweeper", "sweeper-taken"} {
+		if err := p.Invoke(lambdatest.Event(t, event), nil); err != nil {
+			t.Errorf("%s: %v", event, err)
+		}
 	}
 }

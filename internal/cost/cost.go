@@ -103,12 +103,13 @@ func Measured() Counts {
 const (
 	hoursPerMonth, minutesPerMonth = 730, 730 * 60
 	segmentSeconds                 = 2.0
-	// The sweeper runs for 54 s of each minute and looks every 13 s while nobody
-	// streams, every 2 s while anybody does (functions/sweeper).
+	// The sweeper looks once a minute while nobody streams, and every 2 s for 54 s
+	// of each minute while anybody does; each publish calls it for as long besides
+	// (functions/sweeper).
 	sweeperGB, lambdaGB  = 0.125, 0.25
-	sweepSeconds         = 54
-	idleSweeps           = 5
-	busySweeps           = 27
+	sweepSeconds         = 0.5
+	shiftSeconds         = 54
+	shiftSweeps          = 27
 	invocationSeconds    = 0.1
 	invocationLogBytes   = 1 << 10 // AWS's own lines
 	alarms, idleMetrics  = 11, 3
@@ -209,8 +210,7 @@ func idle(p Prices) []Line {
 	return []Line{
 		{"load balancer", hoursPerMonth * (p.NLBHour + zones*p.PublicIPv4Hour)},
 		{"one smallest worker", hoursPerMonth * (workerVCPU*p.FargateVCPUHour + workerGB*p.FargateGBHour + p.PublicIPv4Hour)},
-		{"sweeper", minutesPerMonth * (sweepSeconds*sweeperGB*p.LambdaGBSecond + (p.LambdaPerMillion+p.SchedulerPerMillion)/million +
-			idleSweeps*c.QueriesPerSweep/2*p.DynamoReadsPerMillion/million)},
+		{"sweeper", minutesPerMonth * (sweeping(p, sweepSeconds, 1) + (p.LambdaPerMillion+p.SchedulerPerMillion)/million)},
 		{"queues that are asked", minutesPerMonth * queues * pollsPerQueue * p.SQSPerMillion / million},
 		{"alarms and metrics", alarms*p.AlarmMonth + idleMetrics*p.MetricMonth},
 		{"logs", minutesPerMonth * (c.LogBytesPerMinute + invocationLogBytes) / gib * p.LogsPerGB},
@@ -219,10 +219,14 @@ func idle(p Prices) []Line {
 	}
 }
 
+// sweeping is what the sweeper costs that runs for so long and looks so often.
+func sweeping(p Prices, seconds, looks float64) float64 {
+	return seconds*sweeperGB*p.LambdaGBSecond + looks*Measured().QueriesPerSweep/2*p.DynamoReadsPerMillion/1e6
+}
+
 // busy is what an hour costs more in which anybody streams, however many do.
 func busy(p Prices) float64 {
-	const million = 1e6
-	return 60 * (busySweeps - idleSweeps) * Measured().QueriesPerSweep / 2 * p.DynamoReadsPerMillion / million
+	return 60 * sweeping(p, shiftSeconds-sweepSeconds, shiftSweeps-1)
 }
 
 func perStreamHour(p Prices, u Use) []Line {
@@ -242,7 +246,7 @@ func perStreamHour(p Prices, u Use) []Line {
 		{"DynamoDB", (3600/c.RenewalPause*c.RenewalUnits+c.WriteUnitsPerShow*shows)*p.DynamoWritesPerMillion/million + c.ReadUnitsPerShow*shows*p.DynamoReadsPerMillion/million},
 		{"SQS and Lambda", shows * (3*c.MessagesPerShow*p.SQSFIFOPerMillion/million +
 			c.InvocationsPerShow*(p.LambdaPerMillion/million+invocationSeconds*lambdaGB*p.LambdaGBSecond))},
-		{"sweeper", busy(p) / streamsPerWorker},
+		{"sweeper", busy(p)/streamsPerWorker + shows*(sweeping(p, shiftSeconds, shiftSweeps)+p.LambdaPerMillion/million)},
 		{"logs", (c.LogBytesPerShow + c.InvocationsPerShow*invocationLogBytes) * shows / gib * p.LogsPerGB},
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -118,6 +119,8 @@ type Process struct {
 	done  chan answer
 	over  chan error
 	next  int
+
+	stopped atomic.Bool
 }
 
 type answer struct {
@@ -231,14 +234,24 @@ func (p *Process) serve(w http.ResponseWriter, r *http.Request) {
 // whatever it is. The error is what the function answered.
 func (p *Process) Invoke(event []byte, out any) error {
 	p.t.Helper()
-	p.work <- event
+	over := func(err error) error {
+		p.over <- err
+		if !p.stopped.Load() {
+			p.t.Fatalf("the process ended: %v\n%s", err, p.log.String())
+		}
+		return errors.New("the process was stopped")
+	}
+	select {
+	case p.work <- event:
+	case err := <-p.over:
+		return over(err)
+	}
 	var a answer
 	select {
 	case a = <-p.done:
 	case err := <-p.over:
-		p.over <- err
-		p.t.Fatalf("the process ended: %v\n%s", err, p.log.String())
-	case <-time.After(timeout): //nolint:forbidigo // another process's condition
+		return over(err)
+	case <-time.After(timeout + p.Deadline): //nolint:forbidigo // another process's condition
 		p.t.Fatal("no answer")
 	}
 	<-p.idle
@@ -249,6 +262,13 @@ func (p *Process) Invoke(event []byte, out any) error {
 		return nil
 	}
 	return json.Unmarshal(a.body, out)
+}
+
+// Stop ends the process, in the middle of an invocation as well, which answers
+// an error then. It may be called beside Invoke.
+func (p *Process) Stop() {
+	p.stopped.Store(true)
+	_ = p.cmd.Process.Kill() // it may be gone
 }
 
 // cpu is the time that the threads of the process ran.

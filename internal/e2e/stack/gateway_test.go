@@ -34,7 +34,7 @@ type gateway struct {
 type call struct {
 	name       string // "s3.PutObject"
 	at, end    time.Time
-	key        string // of an S3 object, or the hash of a query
+	key        string // of an S3 object, or the hash of a query, or an invalidation
 	reads      float64
 	writes     float64
 	statusCode int
@@ -48,22 +48,28 @@ type access struct {
 }
 
 // gateway is that of a program, made when it is first asked for.
-func (s *stack) gateway(template it.Template, program string, policies any) *gateway {
+func (s *stack) gateway(program string, policy it.Policy) *gateway {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if g := s.gateways[program]; g != nil {
 		return g
 	}
-	policy, err := template.Policy(policies, s.names)
-	if err != nil {
-		s.t.Fatal(err)
-	}
 	g := &gateway{s: s, program: program, policy: policy}
 	g.Server = httptest.NewServer(g)
 	s.t.Cleanup(g.Server.Close)
 	s.gateways[program] = g
 	return g
+}
+
+// policy reads what a part of a template allows.
+func (s *stack) policy(template string, policies any) it.Policy {
+	s.t.Helper()
+	p, err := s.templates[template].Policy(policies, s.names)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return p
 }
 
 // all answers every call so far.
@@ -105,6 +111,11 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.name = "elasticloadbalancing." + form.Get("Action")
 		wants = []access{{"elasticloadbalancing:" + form.Get("Action"), form.Get("TargetGroupArn"), nil}}
 	}
+	if id, ok := strings.CutPrefix(r.URL.Path, "/2020-05-31/distribution/"); ok && service == "cloudfront" {
+		id, _, _ = strings.Cut(id, "/")
+		c.name, c.key = "cloudfront.CreateInvalidation", string(body)
+		wants = []access{{"cloudfront:CreateInvalidation", "arn:aws:cloudfront::" + g.s.account.ID + ":distribution/" + id, nil}}
+	}
 	if len(wants) == 0 {
 		g.s.t.Errorf("%s asks for %s %s of %q, which this gateway does not know", g.program, r.Method, r.URL, service)
 	}
@@ -123,6 +134,9 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "elasticloadbalancing":
 		action := strings.TrimPrefix(c.name, "elasticloadbalancing.")
 		_, _ = fmt.Fprintf(w, "<%[1]sResponse><%[1]sResult/></%[1]sResponse>", action)
+	case "cloudfront":
+		w.WriteHeader(http.StatusCreated)
+		_, _ = w.Write([]byte(`<Invalidation><Id>I1</Id><Status>InProgress</Status></Invalidation>`))
 	default:
 		g.forward(w, r, body, &c)
 	}

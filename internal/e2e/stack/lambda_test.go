@@ -39,13 +39,19 @@ func (l *lambda) invoke(event, out any) error {
 	if err != nil {
 		return err
 	}
-	l.s.mu.Lock()
-	l.s.invoked[l.id]++
-	l.s.mu.Unlock()
+	l.s.note(l.id)
 	return l.process.Invoke(b, out)
 }
 
-// invocations so far, and the stream's "records" and the "jobs" among them.
+// note counts one more.
+func (s *stack) note(what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.invoked[what]++
+}
+
+// invocations so far, and the stream's "records", the "jobs" among them, and
+// "takes" of leases.
 func (s *stack) invocations() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,51 +125,54 @@ func (l *lambda) consume(ctx context.Context, url string) error {
 	return nil
 }
 
-// pattern is a filter of the stream's mapping (infra/functions.yaml), as far as
-// those here go.
-type pattern struct {
-	EventName []string `json:"eventName"`
-	DynamoDB  struct {
-		Keys struct {
-			PK struct {
-				S []struct {
-					Prefix string `json:"prefix"`
-				}
-			} `json:"pk"`
-		}
-	} `json:"dynamodb"`
+// mapping is how a function reads the table's stream (infra/functions.yaml).
+type mapping struct {
+	start   string // TRIM_HORIZON or LATEST
+	filters []any
 }
 
-func (s *stack) patterns() (list []pattern) {
+func (s *stack) mapping(id string) (m mapping) {
 	s.t.Helper()
-	it.Walk(s.templates["functions"].Of("AWS::Serverless::Function")["Outbox"], func(v any) {
-		text, ok := it.Map(v)["Pattern"].(string)
-		if !ok {
-			return
+	for _, e := range it.Map(s.templates["functions"].Of("AWS::Serverless::Function")[id]["Events"]) {
+		if it.Map(e)["Type"] != "DynamoDB" {
+			continue
 		}
-		var p pattern
-		if err := json.Unmarshal([]byte(text), &p); err != nil {
-			s.t.Errorf("filter %s: %v", text, err)
+		p := it.Map(it.Map(e)["Properties"])
+		m.start, _ = p["StartingPosition"].(string)
+		for _, f := range it.List(it.Map(p["FilterCriteria"])["Filters"]) {
+			text, _ := it.Map(f)["Pattern"].(string)
+			var filter any
+			if err := json.Unmarshal([]byte(text), &filter); err != nil {
+				s.t.Errorf("filter %s: %v", text, err)
+			}
+			m.filters = append(m.filters, filter)
 		}
-		list = append(list, p)
-	})
-	if len(list) == 0 {
-		s.t.Error("the stream's mapping has no filter")
 	}
-	return list
+	if len(m.filters) == 0 {
+		s.t.Errorf("the stream's mapping of %s has no filter", id)
+	}
+	return m
 }
 
-type record struct {
-	EventName string `json:"eventName"`
-	DynamoDB  struct {
-		Keys attributes
-	} `json:"dynamodb"`
-}
-
-func passes(list []pattern, r record) bool {
-	for _, p := range list {
-		for _, pk := range p.DynamoDB.Keys.PK.S {
-			if slices.Contains(p.EventName, r.EventName) && strings.HasPrefix(r.DynamoDB.Keys["pk"].S, pk.Prefix) {
+// fits says whether a record passes a filter, as far as those here go: a list
+// is of alternatives, each a value, a prefix, or whether there is one.
+func fits(filter, v any) bool {
+	switch f := filter.(type) {
+	case map[string]any:
+		for name, inner := range f {
+			if !fits(inner, it.Map(v)[name]) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		for _, alternative := range f {
+			m := it.Map(alternative)
+			prefix, hasPrefix := m["prefix"].(string)
+			exists, hasExists := m["exists"].(bool)
+			text, isText := v.(string)
+			switch {
+			case hasPrefix && isText && strings.HasPrefix(text, prefix), hasExists && exists == (v != nil), len(m) == 0 && alternative == v:
 				return true
 			}
 		}
@@ -171,10 +180,11 @@ func passes(list []pattern, r record) bool {
 	return false
 }
 
-// follow is the mapping of the table's stream: its filter, then batches.
-func (l *lambda) follow(ctx context.Context, arn string) error {
+// follow is the mapping of the table's stream: its filters, then batches. count
+// is told each record that passes.
+func (l *lambda) follow(ctx context.Context, arn string, count func(pk string)) error {
 	const version = "DynamoDBStreams_20120810."
-	filter := l.s.patterns()
+	by := l.s.mapping(l.id)
 	var described struct {
 		StreamDescription struct {
 			Shards []struct {
@@ -190,7 +200,7 @@ func (l *lambda) follow(ctx context.Context, arn string) error {
 	}
 	var at struct{ ShardIterator string }
 	err := l.s.call(ctx, "dynamodb", version+"GetShardIterator", map[string]any{
-		"StreamArn": arn, "ShardId": described.StreamDescription.Shards[0].ShardID, "ShardIteratorType": "TRIM_HORIZON",
+		"StreamArn": arn, "ShardId": described.StreamDescription.Shards[0].ShardID, "ShardIteratorType": by.start,
 	}, &at)
 	if err != nil {
 		return err
@@ -206,18 +216,19 @@ func (l *lambda) follow(ctx context.Context, arn string) error {
 		at.ShardIterator = got.NextShardIterator
 		var batch struct{ Records []json.RawMessage }
 		for _, raw := range got.Records {
-			var r record
+			var r any
 			if err := json.Unmarshal(raw, &r); err != nil {
 				return err
 			}
-			if passes(filter, r) {
+			if slices.ContainsFunc(by.filters, func(f any) bool { return fits(f, r) }) {
 				batch.Records = append(batch.Records, raw)
-				l.s.counted(r)
+				pk, _ := it.Map(it.Map(it.Map(it.Map(r)["dynamodb"])["Keys"])["pk"])["S"].(string)
+				count(pk)
 			}
 		}
 		if len(batch.Records) > 0 {
 			if err := l.invoke(batch, nil); err != nil {
-				return fmt.Errorf("outbox: %w", err)
+				return fmt.Errorf("%s: %w", l.id, err)
 			}
 		}
 		select {
@@ -229,10 +240,10 @@ func (l *lambda) follow(ctx context.Context, arn string) error {
 }
 
 // counted counts a record, but for what the recording's processing tells.
-func (s *stack) counted(r record) {
+func (s *stack) counted(pk string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch pk := r.DynamoDB.Keys["pk"].S; {
+	switch {
 	case strings.HasPrefix(pk, "JOB#"):
 		s.invoked["jobs"]++
 		fallthrough

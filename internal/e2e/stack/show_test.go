@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,8 +62,9 @@ type (
 	}
 )
 
-// deploy starts everything that template.yaml has, and answers an app on it.
-func (s *stack) deploy(ctx context.Context, wg *sync.WaitGroup) (app, *process) {
+// deploy starts everything that template.yaml has, and answers an app on it. The
+// schedule ends with the second context.
+func (s *stack) deploy(ctx, scheduled context.Context, wg *sync.WaitGroup) (app, *process) {
 	s.t.Helper()
 	s.build("transcoder")
 	api := s.start("Api")
@@ -78,12 +80,20 @@ func (s *stack) deploy(ctx context.Context, wg *sync.WaitGroup) (app, *process) 
 	background("state events", func() error { return consumer.consume(ctx, s.names["StateEventsUrl"]) })
 	background("deliveries", func() error { return webhook.consume(ctx, s.names["DeliveriesUrl"]) })
 	background("jobs", func() error { return archiver.consume(ctx, s.names["JobsUrl"]) })
-	background("stream", func() error { return outbox.follow(ctx, s.names["TableStreamArn"]) })
-	sweeper.process.Deadline = 8 * time.Second // it goes on for most of its time
+	background("stream", func() error { return outbox.follow(ctx, s.names["TableStreamArn"], s.counted) })
+	s.sweeper = sweeper
+	sweeper.process.Deadline = time.Minute // as infra/functions.yaml has it
+	background("takes", func() error {
+		return sweeper.follow(ctx, s.names["TableStreamArn"], func(string) { s.note("takes") })
+	})
 	background("schedule", func() error {
-		for ctx.Err() == nil {
+		for scheduled.Err() == nil {
 			if err := sweeper.invoke(map[string]any{}, nil); err != nil {
 				s.t.Logf("a sweep: %v", err) // the next one comes
+			}
+			select {
+			case <-scheduled.Done():
+			case <-time.After(time.Minute):
 			}
 		}
 		return nil
@@ -156,7 +166,9 @@ func TestAShowRunsAsItIsDeployedAndCostsWhatTheModelSays(t *testing.T) {
 	running, stop := context.WithCancel(context.Background())
 	defer parts.Wait()
 	defer stop()
-	a, worker := s.deploy(running, &parts)
+	scheduled, unscheduled := context.WithCancel(running)
+	defer unscheduled()
+	a, worker := s.deploy(running, scheduled, &parts)
 
 	a.do(http.MethodPost, "/v2/apps/me/members", map[string]any{"appUserId": "ada"}, nil)
 	var show room
@@ -211,4 +223,70 @@ func TestAShowRunsAsItIsDeployedAndCostsWhatTheModelSays(t *testing.T) {
 		}
 		return nil
 	})
+
+	a.do(http.MethodDelete, "/v2/apps/me/video-posts/"+*show.PostID, nil, nil)
+	s.eventually(patience, "CloudFront forgets the recording", func() error {
+		for _, c := range s.gateways["Archiver"].all() {
+			if c.name == "cloudfront.CreateInvalidation" && strings.Contains(c.key, "/posts/"+*show.PostID) {
+				return nil
+			}
+		}
+		return errors.New("it is not told")
+	})
+
+	unscheduled()
+	a.die(worker)
+	stop()
+	s.sweeper.process.Stop()
+}
+
+// die publishes a ladder by a worker that dies. Nobody has called the sweeper
+// for a while: the table's stream alone does, once for each publish.
+func (a app) die(worker *process) {
+	t := a.s.t
+	t.Helper()
+	a.do(http.MethodPost, "/v2/apps/me/members", map[string]any{"appUserId": "bob"}, nil)
+	var show room
+	a.do(http.MethodPost, "/v2/apps/me/video-rooms", map[string]any{"type": "BROADCAST_RTMP", "appUserId": "bob", "scheduledAt": "2030-01-01T00:00:00Z"}, &show)
+	var profile struct{ ID string }
+	a.do(http.MethodPost, "/v2/apps/me/transcoding-profiles", map[string]any{
+		"type": "BROADCAST_RTMP", "name": "small", "profile": map[string]any{
+			"segmentDuration": 2, "videoStreams": []map[string]any{{"name": "180p", "width": 320, "height": 180, "bitrate": 200_000}},
+			"audioStream": map[string]any{"bitrate": 64_000},
+		},
+	}, &profile)
+	var k key
+	a.do(http.MethodGet, "/v2/apps/me/members/bob/stream-key", nil, &k)
+	a.do(http.MethodPatch, "/v2/apps/me/stream-keys/"+k.ID, map[string]any{"transcodingProfileId": profile.ID}, nil)
+	before := a.s.invocations()
+
+	var encoders sync.WaitGroup
+	streaming, leave := context.WithCancel(context.Background())
+	defer encoders.Wait()
+	defer leave()
+	a.publish(streaming, &encoders, "bob")
+	a.awaitKey("bob", "ACTIVE")
+	a.do(http.MethodPost, "/v2/apps/me/video-rooms/"+show.ID+"/start", nil, &show)
+	if master := a.s.get(*show.Playback.HLSURL); !strings.Contains(master, "RESOLUTION=320x180") {
+		a.do(http.MethodGet, "/v2/apps/me/members/bob/stream-key", nil, &k)
+		t.Errorf("the worker publishes no ladder: %q, ingest %+v", master, k.Ingest)
+	}
+	if err := worker.cmd.Process.Signal(syscall.SIGSTOP); err != nil { // it tells nobody
+		t.Fatal(err)
+	}
+	died := time.Now()
+	leave()
+	if err := worker.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	a.s.eventually(45*time.Second, "the dead worker's key is INACTIVE_LIVE", func() error {
+		if a.do(http.MethodGet, "/v2/apps/me/members/bob/stream-key", nil, &k); k.State != "INACTIVE_LIVE" {
+			return fmt.Errorf("it is %s", k.State)
+		}
+		return nil
+	})
+	t.Logf("known after %s", time.Since(died))
+	if got := a.s.invocations(); got["takes"] != before["takes"]+1 || before["takes"] != 1 || got["Sweeper"] != before["Sweeper"]+1 {
+		t.Errorf("before %v, after one more publish %v", before, got)
+	}
 }

@@ -34,6 +34,7 @@ const (
 	secret        = "0123456789abcdef0123456789abcdef"
 	cluster       = "arn:aws:ecs:us-east-1:000000000000:cluster/stack"
 	task          = "arn:aws:ecs:us-east-1:000000000000:task-definition/transcoder:1"
+	distribution  = "E1STACK"
 	// patience is for other processes on a machine that has much to do.
 	patience = 60 * time.Second
 )
@@ -52,6 +53,7 @@ type stack struct {
 	gateways map[string]*gateway
 	invoked  map[string]int // functions, by their names
 	tasks    []*process     // transcoders
+	sweeper  *lambda
 
 	rtmp   string
 	front  *httptest.Server // as CloudFront: API and media
@@ -77,7 +79,7 @@ func newStack(t *testing.T) *stack {
 		"PublicUrl": s.front.URL, "RtmpUrl": "rtmp://" + s.rtmp, "LogLevel": "INFO",
 		"TokenKey": secret, "OperatorToken": operatorToken, "RelaySecret": secret,
 		"ClusterArn": cluster, "Cluster": "stack", "TranscoderTask": task, "TranscoderSubnets": "subnet-1,subnet-2", "TranscoderSecurityGroup": "sg-1",
-		"TranscoderPublicIp": "ENABLED", "DistributionParameter": "/stack/distribution", "TranscoderRoleArn": "arn:aws:iam::000000000000:role/transcoder", "ExecutionRoleArn": "arn:aws:iam::000000000000:role/execution",
+		"TranscoderPublicIp": "ENABLED", "DistributionParameter": "/stack/distribution", "Distribution": distribution, "TranscoderRoleArn": "arn:aws:iam::000000000000:role/transcoder", "ExecutionRoleArn": "arn:aws:iam::000000000000:role/execution",
 		"RtmpTargets": "arn:rtmp", "WebTargets": "arn:web",
 		"AWS::StackName": "stack", "AWS::Region": localstacktest.Region, "AWS::Partition": "aws", "AWS::AccountId": s.account.ID,
 	}
@@ -86,7 +88,9 @@ func newStack(t *testing.T) *stack {
 			s.names[name] = value
 		}
 	}
-	s.aws("ssm", "AmazonSSM.PutParameter", map[string]any{"Name": "/roomcast/stack/wanted", "Value": "blue", "Type": "String"}, nil)
+	for name, value := range map[string]string{"/roomcast/stack/wanted": "blue", s.names["DistributionParameter"]: distribution} {
+		s.aws("ssm", "AmazonSSM.PutParameter", map[string]any{"Name": name, "Value": value, "Type": "String"}, nil)
+	}
 	return s
 }
 
@@ -114,7 +118,11 @@ func (s *stack) function(id string) map[string]string {
 	template := s.templates["functions"]
 	properties := template.Of("AWS::Serverless::Function")[id]
 	env := map[string]string{}
-	for _, e := range s.credentials(s.gateway(template, id, properties["Policies"])) {
+	policy := s.policy("functions", properties["Policies"])
+	if id == "Archiver" { // what is made after the functions
+		policy = append(policy, s.policy("cdn", s.templates["cdn"].Section("Resources")["Invalidation"])...)
+	}
+	for _, e := range s.credentials(s.gateway(id, policy)) {
 		name, value, _ := strings.Cut(e, "=")
 		env[name] = value
 	}
@@ -133,7 +141,7 @@ func (s *stack) function(id string) map[string]string {
 func (s *stack) worker(definition, role string) []string {
 	s.t.Helper()
 	template := s.templates["workers"]
-	env := s.credentials(s.gateway(template, definition, it.Map(it.Map(template.Section("Resources")[role])["Properties"])["Policies"]))
+	env := s.credentials(s.gateway(definition, s.policy("workers", template.Of("AWS::IAM::Role")[role]["Policies"])))
 	for _, c := range it.List(template.Of("AWS::ECS::TaskDefinition")[definition]["ContainerDefinitions"]) {
 		for _, v := range append(it.List(it.Map(c)["Environment"]), it.List(it.Map(c)["Secrets"])...) {
 			m := it.Map(v)

@@ -2,6 +2,8 @@ package infratest_test
 
 import (
 	"bytes"
+	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,9 +24,12 @@ func dockerfile(t *testing.T, worker string) []instruction {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := regexp.MustCompile(`(?m)^#.*\n`).ReplaceAllString(string(b), "")
+	return instructions(string(b))
+}
+
+func instructions(text string) (list []instruction) {
+	text = regexp.MustCompile(`(?m)^#.*\n`).ReplaceAllString(text, "")
 	text = strings.ReplaceAll(text, "\\\n", " ")
-	var list []instruction
 	for line := range strings.Lines(text) {
 		if name, rest, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
 			list = append(list, instruction{name, strings.TrimSpace(rest)})
@@ -43,32 +48,77 @@ func last(list []instruction, name string) string {
 	return ""
 }
 
-func TestImagesRunAsNobodyKnowTheirHealthAndHaveFixedBases(t *testing.T) {
+// unfit tells what a worker's image lacks.
+func unfit(worker string, list []instruction) (problems []string) {
+	wrong := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	if user := last(list, "USER"); user != "65532:65532" {
+		wrong("runs as %q", user)
+	}
+	if want := `CMD ["/` + worker + `", "healthcheck"]`; !strings.HasSuffix(last(list, "HEALTHCHECK"), want) {
+		wrong("health is %q", last(list, "HEALTHCHECK"))
+	}
+	if last(list, "ENTRYPOINT") != `["/`+worker+`"]` {
+		wrong("entry point %q", last(list, "ENTRYPOINT"))
+	}
+	stages, installed := 0, ""
+	for _, i := range list {
+		if i.name == "FROM" {
+			stages++
+			installed = "" // what the last stage has is in the image
+			if strings.Contains(i.rest, "latest") || !strings.Contains(i.rest, ":") {
+				wrong("base %s floats", i.rest)
+			}
+		}
+		if _, packages, ok := strings.Cut(i.rest, "apt-get install "); ok && i.name == "RUN" {
+			installed, _, _ = strings.Cut(packages, "&&")
+		}
+		if i.name == "ADD" || i.name == "ENV" && strings.Contains(i.rest, "SECRET") {
+			wrong("%s %s", i.name, i.rest)
+		}
+	}
+	for _, p := range []string{"ca-certificates", "ffmpeg"} { // AWS's names; ladders and recordings
+		if !slices.Contains(strings.Fields(installed), p) {
+			wrong("has no %s", p)
+		}
+	}
+	if stages != 2 {
+		wrong("has %d stages", stages)
+	}
+	return problems
+}
+
+func TestImagesRunAsNobodyKnowTheirHealthAndHaveWhatTheyNeed(t *testing.T) {
 	for _, worker := range []string{"ingest", "transcoder"} {
-		list := dockerfile(t, worker)
-		if last(list, "USER") != "65532:65532" {
-			t.Errorf("%s runs as %q", worker, last(list, "USER"))
+		for _, p := range unfit(worker, dockerfile(t, worker)) {
+			t.Errorf("%s: %s", worker, p)
 		}
-		if want := `CMD ["/` + worker + `", "healthcheck"]`; !strings.HasSuffix(last(list, "HEALTHCHECK"), want) {
-			t.Errorf("%s: health is %q", worker, last(list, "HEALTHCHECK"))
-		}
-		if last(list, "ENTRYPOINT") != `["/`+worker+`"]` {
-			t.Errorf("%s: entry point %q", worker, last(list, "ENTRYPOINT"))
-		}
-		stages := 0
-		for _, i := range list {
-			if i.name == "FROM" {
-				stages++
-				if strings.Contains(i.rest, "latest") || !strings.Contains(i.rest, ":") {
-					t.Errorf("%s: base %s floats", worker, i.rest)
-				}
+	}
+	want := []string{
+		`runs as "root"`, `health is ""`, `entry point "[\"/other\"]"`, "base debian:latest floats", "ADD x /x",
+		"has no ca-certificates", "has no ffmpeg", "has 1 stages",
+	}
+	got := unfit("ingest", instructions("FROM debian:latest\nADD x /x\nRUN apt-get install -y \\\n curl && true\nUSER root\nENTRYPOINT [\"/other\"]\n"))
+	if !slices.Equal(got, want) {
+		t.Errorf("of an unfit image %q is found", got)
+	}
+}
+
+// The root file system of the task is read-only and it has no other.
+func TestTheIngestWorkerWritesNoFile(t *testing.T) {
+	writes := regexp.MustCompile(`\bos\.(Create|CreateTemp|Mkdir|MkdirAll|MkdirTemp|OpenFile|Rename|WriteFile)\b`)
+	for _, folder := range []string{"workers/ingest", "internal/ffmpeg"} {
+		err := filepath.WalkDir(filepath.Join(it.Root(), folder), func(name string, _ fs.DirEntry, err error) error {
+			if err != nil || filepath.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") {
+				return err
 			}
-			if i.name == "ADD" || i.name == "ENV" && strings.Contains(i.rest, "SECRET") {
-				t.Errorf("%s: %s %s", worker, i.name, i.rest)
+			b, err := os.ReadFile(name)
+			if found := writes.Find(b); found != nil {
+				t.Errorf("%s: %s", name, found)
 			}
-		}
-		if stages != 2 {
-			t.Errorf("%s has %d stages", worker, stages)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -38,6 +38,8 @@ type upCmd struct {
 
 	InsecureWebhooks bool `help:"Admit webhook endpoints without TLS and at private addresses, for development (ROOMCAST_INSECURE_WEBHOOKS=true)."`
 
+	LogFormat string `name:"log-format" help:"Of the log on standard error: text or json (ROOMCAST_LOG_FORMAT, default text)." placeholder:"NAME"`
+
 	Backend string `help:"What keeps state and media: local or aws (ROOMCAST_BACKEND, default local)." placeholder:"NAME"`
 }
 
@@ -45,13 +47,16 @@ type upCmd struct {
 func (c *upCmd) Run() error {
 	settings, err := config.LoadUp(config.Up{
 		Data: c.Data, HTTP: c.HTTP, RTMP: c.RTMP, PublicURL: c.PublicURL, Backend: config.Backend(c.Backend),
-		TLSCert: c.TLSCert, TLSKey: c.TLSKey,
+		TLSCert: c.TLSCert, TLSKey: c.TLSKey, LogFormat: c.LogFormat,
 		MaxViewers: c.MaxViewers, MaxViewersPerAddress: c.MaxViewersPerAddress, Capacity: c.Capacity, InsecureWebhooks: c.InsecureWebhooks,
 	}, config.OSEnv)
 	if err != nil {
 		return fmt.Errorf("wrong settings:\n%w", err)
 	}
 	log := slog.New(telemetry.NewTextHandler(os.Stderr))
+	if settings.LogFormat == "json" {
+		log = telemetry.Logger(slog.LevelInfo)
+	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)

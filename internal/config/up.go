@@ -44,6 +44,9 @@ type Up struct {
 	// Capacity is how many streams are taken that are published as they come;
 	// the renditions of a ladder count as more. 0 = 400 for each core.
 	Capacity int
+	// LogFormat is of the lines on standard error: text (default), for people,
+	// or json.
+	LogFormat string
 	// Rates bound the API's requests.
 	Rates Rates
 	// AWS and Relay are set with BackendAWS only.
@@ -68,6 +71,7 @@ func LoadUp(flags Up, env Env) (Up, error) {
 		PublicURL: strings.TrimRight(first(flags.PublicURL, env("ROOMCAST_PUBLIC_URL")), "/"),
 		TLSCert:   first(flags.TLSCert, env("ROOMCAST_TLS_CERT")),
 		TLSKey:    first(flags.TLSKey, env("ROOMCAST_TLS_KEY")),
+		LogFormat: first(flags.LogFormat, env("ROOMCAST_LOG_FORMAT"), "text"),
 		Backend:   Backend(first(string(flags.Backend), env("ROOMCAST_BACKEND"), string(BackendLocal))),
 	}
 	s := settings{env: env}
@@ -94,6 +98,7 @@ func LoadUp(flags Up, env Env) (Up, error) {
 		address("--rtmp (ROOMCAST_RTMP)", u.RTMP),
 		publicURL("--public-url (ROOMCAST_PUBLIC_URL)", u.PublicURL),
 		backend("--backend (ROOMCAST_BACKEND)", u.Backend),
+		logFormat("--log-format (ROOMCAST_LOG_FORMAT)", u.LogFormat),
 		together(u.TLSCert, u.TLSKey),
 	)
 	return u, err
@@ -154,6 +159,13 @@ func backend(name string, b Backend) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %q is not available; it must be local or aws", name, b)
+}
+
+func logFormat(name, s string) error {
+	if s != "text" && s != "json" {
+		return fmt.Errorf("%s: %q is neither text nor json", name, s)
+	}
+	return nil
 }
 
 func together(cert, key string) error {

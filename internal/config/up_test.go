@@ -16,7 +16,7 @@ func env(pairs map[string]string) config.Env {
 
 func TestDefaultsNeedNoSetting(t *testing.T) {
 	got, err := config.LoadUp(config.Up{}, env(nil))
-	want := config.Up{Data: ".roomcast", HTTP: "127.0.0.1:8080", RTMP: "127.0.0.1:1935", Backend: config.BackendLocal, MaxViewers: 20_000, MaxViewersPerAddress: 1_000, Rates: config.Rates{PerApp: 60_000, PerAddress: 30_000}}
+	want := config.Up{Data: ".roomcast", HTTP: "127.0.0.1:8080", RTMP: "127.0.0.1:1935", Backend: config.BackendLocal, LogFormat: "text", MaxViewers: 20_000, MaxViewersPerAddress: 1_000, Rates: config.Rates{PerApp: 60_000, PerAddress: 30_000}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Fatalf("got %+v, %v; want %+v", got, err, want)
 	}
@@ -74,11 +74,11 @@ func TestAFlagWinsOverTheEnvironment(t *testing.T) {
 }
 
 func TestEveryWrongSettingIsNamedAtOnce(t *testing.T) {
-	_, err := config.LoadUp(config.Up{HTTP: "nonsense", RTMP: "host:99999", PublicURL: "ftp://x", Backend: "mainframe", TLSCert: "only.pem"}, env(nil))
+	_, err := config.LoadUp(config.Up{HTTP: "nonsense", RTMP: "host:99999", PublicURL: "ftp://x", Backend: "mainframe", TLSCert: "only.pem", LogFormat: "xml"}, env(nil))
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, name := range []string{"ROOMCAST_HTTP", "ROOMCAST_RTMP", "ROOMCAST_PUBLIC_URL", "ROOMCAST_BACKEND", "ROOMCAST_TLS_KEY"} {
+	for _, name := range []string{"ROOMCAST_HTTP", "ROOMCAST_RTMP", "ROOMCAST_PUBLIC_URL", "ROOMCAST_BACKEND", "ROOMCAST_TLS_KEY", "ROOMCAST_LOG_FORMAT"} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is missing in %q", name, err)
 		}

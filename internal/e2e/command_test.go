@@ -179,8 +179,9 @@ func TestTheCredentialsAreReadableByTheirOwnerOnlyAndStay(t *testing.T) {
 	}
 }
 
+// Nor in JSON, of which each line is one value, with the request's id.
 func TestNoSecretIsInTheLog(t *testing.T) {
-	m := newMachine(t)
+	m := newMachine(t, "ROOMCAST_LOG_FORMAT=json")
 	key := m.member("erin")
 	m.call(http.MethodGet, "/v2/apps/me/stream-keys/"+key.ID, nil, nil)
 	c := m.credentials()
@@ -190,6 +191,19 @@ func TestNoSecretIsInTheLog(t *testing.T) {
 		if strings.Contains(m.out.String(), secret) {
 			t.Errorf("the %s is in the log", name)
 		}
+	}
+	requests := 0
+	for line := range strings.Lines(m.out.String()) {
+		var l struct{ Request string }
+		if strings.HasPrefix(line, "time=") || strings.HasPrefix(line, "{") && json.Unmarshal([]byte(line), &l) != nil {
+			t.Errorf("no JSON: %s", line)
+		}
+		if l.Request != "" {
+			requests++
+		}
+	}
+	if requests < 2 {
+		t.Errorf("%d lines tell of a request:\n%s", requests, m.out.String())
 	}
 }
 

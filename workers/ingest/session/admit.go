@@ -80,7 +80,7 @@ func (h *Handler) tell(p control.Publisher, r *refusal) {
 	if ok {
 		return
 	}
-	h.outbox.send(h.Log.With("key", p.KeyID), broadcast.Event{
+	h.outbox.send(about(h.Log, p), broadcast.Event{
 		ID: broadcast.EventID(h.IDs.New("evt")), KeyID: p.KeyID, Phase: broadcast.Refused, At: now,
 		Error: &broadcast.KeyError{Code: r.code, Message: r.message, At: now},
 	})

@@ -70,12 +70,21 @@ func (h *Handler) newSession(p control.Publisher, req rtmpin.PublishRequest, con
 	id := broadcast.SessionID(h.IDs.New("ses"))
 	s := &session{
 		h: h, id: id, key: p.KeyID, mode: mode, notes: notes, req: req, conn: conn, started: h.Now(),
-		log:     h.Log.With("session", id, "key", p.KeyID),
+		log:     about(h.Log, p).With("session", id),
 		renewed: make(chan struct{}),
 	}
 	s.stop, s.stopped = context.WithCancel(h.ctx)
 	s.health.Store(s.newHealth(packager.Health{}))
 	return s
+}
+
+// about makes log speak of a publisher's key, and of the room that it carries.
+func about(log *slog.Logger, p control.Publisher) *slog.Logger {
+	log = log.With("key", p.KeyID)
+	if p.RoomID != "" {
+		log = log.With("room", p.RoomID)
+	}
+	return log
 }
 
 func (s *session) holder() broadcast.Holder {

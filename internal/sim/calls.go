@@ -163,7 +163,7 @@ func (w *world) epilogue() {
 	for i, m := range w.members {
 		s := w.check.holder(m.key)
 		key := w.store.keys[m.key]
-		if s == nil || !s.published || s.over {
+		if s == nil || s.over || !s.published || w.now-s.viewable < toldWithin {
 			continue
 		}
 		cuts[s] = true

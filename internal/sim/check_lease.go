@@ -17,6 +17,9 @@ const (
 	// endAfter is when a session that cannot renew is over: 15 s and its last
 	// call.
 	endAfter = 15*time.Second + 2*callTimeout
+	// toldWithin is how long after the first picture the key says so at the
+	// latest, where nothing is lost.
+	toldWithin = 5 * time.Second
 )
 
 // leases: only a close mints a play id, every close and revocation has a new
@@ -202,7 +205,7 @@ func (k *checker) trueKey(m *member, key broadcast.StreamKey) error {
 		return nil // its end is on its way to it
 	case k.holder(key.ID) != alive:
 		return fmt.Errorf("%s publishes %s without its lease", alive.id, key.ID)
-	case alive.published && k.w.now-alive.viewable > 5*time.Second && !viewable:
+	case alive.published && k.w.now-alive.viewable > toldWithin && !viewable:
 		return fmt.Errorf("%s is %s and %s is viewable since %s", key.ID, key.State, alive.id, alive.viewable)
 	case !alive.published && viewable:
 		return fmt.Errorf("%s is %s and %s is not viewable", key.ID, key.State, alive.id)

@@ -27,6 +27,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -58,6 +59,9 @@ type Disk struct {
 	etags etags
 
 	special atomic.Bool // some object has headers that its key does not stand for
+
+	stamping sync.Mutex
+	stamped  time.Time // when the last large object was written
 
 	flusher   flusher
 	restarted bool

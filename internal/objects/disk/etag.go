@@ -10,10 +10,9 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// digest makes a strong ETag of a body: its size and 64 bits of xxHash, which
-// tell the versions of one object apart. Nobody has to be kept from making two
-// bodies of one hash: whose object it is writes both. SHA-256 took a quarter of
-// the CPU of packaging (docs/bench/ingest.md).
+// digest makes a strong ETag of a small body: its size and 64 bits of xxHash,
+// which tell the versions of one object apart. Nobody has to be kept from making
+// two bodies of one hash: whose object it is writes both.
 type digest struct {
 	hash xxhash.Digest
 	size int64
@@ -33,11 +32,13 @@ func (d *digest) Write(p []byte) (int, error) {
 	return d.hash.Write(p)
 }
 
-// hashedBytes is how large an object may be whose ETag is a hash of it. A larger
-// one is a recording, which nobody writes on a condition: to read gigabytes for
-// their ETag would let its first viewer after a restart wait for half a minute.
-// When it was written tells its versions apart.
-const hashedBytes = 64 << 20
+// hashedBytes is how large an object may be whose ETag is a hash of it: every
+// playlist, manifest and record, which are written again and on conditions. A
+// larger one is a segment or a recording, written once: when that was tells its
+// versions apart. To hash segments took a quarter of the CPU of packaging, and to
+// read gigabytes for their ETag would let a recording's first viewer after a
+// restart wait for half a minute.
+const hashedBytes = 128 << 10
 
 // versionOf is the ETag of a file; hash is asked where it is one.
 func versionOf(info fs.FileInfo, hash func() (string, error)) (string, error) {
@@ -49,7 +50,15 @@ func versionOf(info fs.FileInfo, hash func() (string, error)) (string, error) {
 
 func (d *digest) etag() string { return fmt.Sprintf(`"%016x-%x"`, d.hash.Sum64(), d.size) }
 
+// hashOf answers "" for a body that is too large to be hashed.
 func hashOf(body [][]byte) string {
+	size := 0
+	for _, piece := range body {
+		size += len(piece)
+	}
+	if size > hashedBytes {
+		return ""
+	}
 	d := newDigest()
 	for _, piece := range body {
 		_, _ = d.Write(piece) // never fails

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"strconv"
+	"time"
 
 	"github.com/roomcast/roomcast/internal/control"
 )
@@ -116,14 +117,41 @@ func (d *Disk) writeTemp(body [][]byte, durability control.Durability) (string, 
 	if err != nil {
 		return "", nil, mapError(err)
 	}
-	if err = writePieces(f, body); err == nil {
-		err = d.syncFile(f, durability)
-	}
-	info, statErr := f.Stat()
-	if err = errors.Join(err, statErr, f.Close()); err != nil {
+	info, err := d.finish(f, writePieces(f, body), durability)
+	if err != nil {
 		return "", nil, errors.Join(mapError(err), d.root.Remove(name))
 	}
 	return name, info, nil
+}
+
+// finish closes a file that was written, with that outcome, and makes it durable.
+func (d *Disk) finish(f *os.File, written error, durability control.Durability) (info fs.FileInfo, err error) {
+	if err = written; err == nil {
+		err = d.stamp(f)
+	}
+	if err == nil {
+		err = d.syncFile(f, durability)
+	}
+	info, statErr := f.Stat()
+	return info, errors.Join(err, statErr, f.Close())
+}
+
+// stamp sees to it that no two large objects were written at the same time:
+// the kernel's clock stands still for milliseconds, and it is their ETag.
+func (d *Disk) stamp(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil || info.Size() <= hashedBytes {
+		return err
+	}
+	d.stamping.Lock()
+	defer d.stamping.Unlock()
+	at := info.ModTime()
+	if behind := d.stamped.Sub(at); behind >= 0 && behind < time.Second {
+		at = d.stamped.Add(1)
+		err = d.temp.Chtimes(path.Base(f.Name()), at, at)
+	}
+	d.stamped = at
+	return err
 }
 
 // syncFile makes a written file durable: alone, or with all that waits.

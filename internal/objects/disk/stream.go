@@ -54,11 +54,7 @@ func (d *Disk) copyTemp(ctx context.Context, r io.Reader) (name, etag string, in
 	}
 	h := newDigest()
 	_, err = io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(f, h)}, reader{ctx, r}, make([]byte, 1<<20))
-	if err == nil {
-		err = d.syncFile(f, control.Durable)
-	}
-	info, statErr := f.Stat()
-	if err = errors.Join(err, statErr, f.Close()); err != nil {
+	if info, err = d.finish(f, err, control.Durable); err != nil {
 		return "", "", nil, errors.Join(mapError(err), d.root.Remove(name))
 	}
 	etag, err = versionOf(info, func() (string, error) { return h.etag(), nil })

@@ -4,8 +4,8 @@
 // What they add to the words of the interface:
 //   - ContentType and CacheControl come back as they were put; what was put as
 //     "" is the implementation's own.
-//   - An ETag is opaque; equal content under a key has an equal ETag, and the
-//     one that Put answered is that of Get and List.
+//   - An ETag is opaque; equal content of up to 128 KiB under a key has an equal
+//     ETag, and the one that Put answered is that of Get and List.
 //   - No object's key is another one's directory: a and a/b are not both put.
 package objectstest
 
@@ -284,34 +284,46 @@ func makeRace(f *fixture) {
 // whole: a reader beside writers sees one of the versions, with its own ETag
 // and headers.
 func whole(f *fixture) {
-	type version struct{ body, contentType, etag string }
-	versions := make([]version, 4)
-	byETag := map[string]version{}
-	for i := range versions {
-		v := version{body: strings.Repeat(string(rune('a'+i)), 100_000*(i+1)), contentType: fmt.Sprintf("video/v%d", i%2)}
-		v.etag = f.put("k/v.m4s", v.body, control.PutOptions{ContentType: v.contentType})
-		versions[i], byETag[v.etag] = v, v
+	type version struct{ body, contentType string }
+	var mu sync.Mutex
+	put, read := map[string]version{}, map[string]version{} // by ETag
+	write := func(i int) {
+		v := version{strings.Repeat("abcd"[i:i+1], 100_000*(i/2+1)), fmt.Sprintf("video/v%d", i)}
+		etag := f.put("k/v.m4s", v.body, control.PutOptions{ContentType: v.contentType})
+		if before, ok := put[etag]; ok && before != v {
+			f.Errorf("%s and %s have ETag %s", before.contentType, v.contentType, etag)
+		}
+		put[etag] = v
 	}
+	write(0)
 	ctx, cancel := context.WithCancel(f.ctx)
 	var wg sync.WaitGroup
 	for range 2 {
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				body, info, err := f.o.Get(f.ctx, "k/v.m4s")
-				v := byETag[info.ETag]
-				if err != nil || string(body) != v.body || info.ContentType != v.contentType {
-					f.Errorf("read %d bytes of type %s with ETag %s (%v)", len(body), info.ContentType, info.ETag, err)
+				v := version{string(body), info.ContentType}
+				mu.Lock()
+				before, ok := read[info.ETag]
+				read[info.ETag] = v
+				mu.Unlock()
+				if err != nil || ok && v != before {
+					f.Errorf("read %d bytes of type %s with ETag %s, %d of type %s before (%v)", len(body), v.contentType, info.ETag, len(before.body), before.contentType, err)
 					return
 				}
 			}
 		})
 	}
 	for i := range 40 {
-		v := versions[i%len(versions)]
-		f.put("k/v.m4s", v.body, control.PutOptions{ContentType: v.contentType})
+		write(i % 4)
 	}
 	cancel()
 	wg.Wait()
+	for etag, v := range read {
+		if put[etag] != v {
+			f.Errorf("read %d bytes of type %s with ETag %s, which were put so with another", len(v.body), v.contentType, etag)
+		}
+	}
 }
 
 func keys(f *fixture) {

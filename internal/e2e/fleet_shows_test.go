@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -21,8 +22,9 @@ const maxDrain = 20 * time.Second
 // fleetShow is one streamer and its room.
 type fleetShow struct {
 	user     string
+	mode     string
 	room     room
-	playlist string // at the CDN
+	playlist string // at the CDN; "" in mode RTMP
 	flv      string // at the load balancer
 	mu       sync.Mutex
 	granted  int
@@ -38,7 +40,7 @@ func (s *fleetShow) connections() int {
 func (f *fleet) publish(ctx context.Context, wg *sync.WaitGroup, s *fleetShow, tags []rtmpout.Tag) {
 	key := f.api.member(s.user)
 	loop := rtmpout.Loop{
-		URL: "rtmp://" + f.rtmp.ln.Addr().String() + "/live/" + key.StreamKey + "?mode=RTMP_CMAF", Tags: tags, Reconnect: true,
+		URL: "rtmp://" + f.rtmp.ln.Addr().String() + "/live/" + key.StreamKey + "?mode=" + s.mode, Tags: tags, Reconnect: true,
 		Client:    rtmpout.Options{Now: time.Now},
 		Connected: func() { s.mu.Lock(); s.granted++; s.mu.Unlock() },
 	}
@@ -49,8 +51,9 @@ func (f *fleet) publish(ctx context.Context, wg *sync.WaitGroup, s *fleetShow, t
 	})
 }
 
-// goLive makes the shows and waits until each can be watched.
-func (f *fleet) goLive(ctx context.Context, wg *sync.WaitGroup, n int) []*fleetShow {
+// goLive makes n shows, the first ones over HLS and HTTP-FLV, the others over
+// HTTP-FLV alone, and waits until each can be watched.
+func (f *fleet) goLive(ctx context.Context, wg *sync.WaitGroup, n, hls int) []*fleetShow {
 	f.t.Helper()
 	var tags []rtmpout.Tag
 	for tag, err := range rtmpout.ReadFLV(bytes.NewReader(sample.FLV)) {
@@ -61,13 +64,20 @@ func (f *fleet) goLive(ctx context.Context, wg *sync.WaitGroup, n int) []*fleetS
 	}
 	shows := make([]*fleetShow, n)
 	for i := range shows {
-		shows[i] = &fleetShow{user: fmt.Sprintf("user%d", i)}
+		shows[i] = &fleetShow{user: fmt.Sprintf("user%d", i), mode: "RTMP"}
+		if i < hls {
+			shows[i].mode = "RTMP_CMAF"
+		}
 		f.publish(ctx, wg, shows[i], tags)
 	}
 	for _, s := range shows {
 		s.room = f.api.newRoom(s.user)
 		f.api.awaitKey(s.user, "ACTIVE", patience)
 		s.room = f.api.roomDo(s.room.ID, "start", nil)
+		s.flv = strings.Replace(*s.room.Playback.HTTPFLVURL, f.api.http, f.web.ln.Addr().String(), 1)
+		if s.mode == "RTMP" {
+			continue
+		}
 		master := strings.Replace(*s.room.Playback.HLSURL, "http://"+f.api.http, f.front.URL, 1)
 		text, err := get(ctx, master)
 		if err != nil {
@@ -84,7 +94,6 @@ func (f *fleet) goLive(ctx context.Context, wg *sync.WaitGroup, n int) []*fleetS
 			}
 		}
 		s.playlist = at.String()
-		s.flv = strings.Replace(*s.room.Playback.HTTPFLVURL, f.api.http, f.web.ln.Addr().String(), 1)
 	}
 	return shows
 }
@@ -114,7 +123,7 @@ func TestAStoppedWorkerClosesItsPublishersCleanlyWithinItsTime(t *testing.T) {
 	var encoders sync.WaitGroup
 	defer encoders.Wait()
 	defer stop()
-	shows := f.goLive(streaming, &encoders, 3)
+	shows := f.goLive(streaming, &encoders, 3, 3)
 	eventually(t, 10*time.Second, "the task is protected", func() error {
 		if !blue.isProtected() {
 			return errors.New("it is not")
@@ -128,5 +137,17 @@ func TestAStoppedWorkerClosesItsPublishersCleanlyWithinItsTime(t *testing.T) {
 	f.live(shows, 2)
 	if n := second.admitted(); n != 3 {
 		t.Errorf("the other worker took %d publishers of 3", n)
+	}
+	rooms := map[string]bool{}
+	for line := range strings.Lines(second.out.String()) {
+		var l struct{ Msg, Session, Key, Room string }
+		if json.Unmarshal([]byte(line), &l) == nil && l.Msg == "publishing" && l.Session != "" && l.Key != "" {
+			rooms[l.Room] = true
+		}
+	}
+	for _, s := range shows {
+		if !rooms[s.room.ID] {
+			t.Errorf("no line of the log tells that %s publishes for %s", s.user, s.room.ID)
+		}
 	}
 }

@@ -1,7 +1,6 @@
 package packaging
 
 import (
-	"bytes"
 	"encoding/binary"
 	"os"
 	"os/exec"
@@ -11,8 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Eyevinn/mp4ff/mp4"
-
+	"github.com/roomcast/roomcast/internal/mediatest/enhanced"
 	"github.com/roomcast/roomcast/internal/rtmpout"
 	"github.com/roomcast/roomcast/workers/ingest/segment"
 )
@@ -93,45 +91,6 @@ func readFLV(t *testing.T, file string) []rtmpout.Tag {
 	return tags
 }
 
-// hevcTags are the tags that an encoder of enhanced RTMP sends for an MP4 file:
-// ffmpeg 5.1 writes none.
-func hevcTags(t *testing.T, file string) []rtmpout.Tag {
-	t.Helper()
-	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := mp4.DecodeFile(bytes.NewReader(b))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var record bytes.Buffer
-	if err := f.Init.Moov.Trak.Mdia.Minf.Stbl.Stsd.HvcX.HvcC.DecConfRec.Encode(&record); err != nil {
-		t.Fatal(err)
-	}
-	tags := []rtmpout.Tag{{Type: rtmpout.TypeVideo, Payload: append([]byte("\x90hvc1"), record.Bytes()...)}}
-	scale := int64(f.Init.Moov.Trak.Mdia.Mdhd.Timescale)
-	for _, s := range f.Segments {
-		for _, frag := range s.Fragments {
-			full, err := frag.GetFullSamples(f.Init.Moov.Mvex.Trex)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, u := range full {
-				head := []byte("\xa1hvc1")
-				if u.IsSync() {
-					head[0] = 0x91
-				}
-				dts := int64(u.DecodeTime) * 1000 / scale
-				cts := (int64(u.DecodeTime)+int64(u.CompositionTimeOffset))*1000/scale - dts
-				head = append(head, byte(cts>>16), byte(cts>>8), byte(cts))
-				tags = append(tags, rtmpout.Tag{Type: rtmpout.TypeVideo, TimestampMS: uint32(dts), Payload: append(head, u.Data...)})
-			}
-		}
-	}
-	return tags
-}
-
 // timed lets tags arrive when their time has come, from at on, with their
 // timestamps moved by ms.
 func timed(tags []rtmpout.Tag, at time.Duration, ms uint32) []step {
@@ -160,7 +119,7 @@ func inARow(t *testing.T, runs int, jumpMS int, texts ...string) source {
 		file := clip(t, text)
 		tags := []rtmpout.Tag(nil)
 		if filepath.Ext(file) == ".mp4" {
-			tags = hevcTags(t, file)
+			tags = enhanced.Tags(t, file)
 		} else {
 			tags = readFLV(t, file)
 		}

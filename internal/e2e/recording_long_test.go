@@ -5,8 +5,10 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"net/http"
+	"math"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -67,6 +69,41 @@ func watched(t *testing.T, hls, dash string, seconds float64) {
 	}
 }
 
+// sought goes to places all over a file in the browser's own player, back and
+// forth: the picture that is shown is that place's, and the length is right.
+func sought(t *testing.T, url string, seconds, fps float64) {
+	t.Helper()
+	b, err := browser.Launch(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = b.Close() }() // the answers are what counts
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	page, err := b.Open(ctx, browser.Options{Player: browser.Video, URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := page.Await(ctx, func(r *browser.Report) bool { return r.Started }); err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []float64{seconds - 0.5, 1.3, seconds / 2, 0.1, seconds * 3 / 4} {
+		var shown struct{ At, End float64 }
+		err := page.Eval(ctx, fmt.Sprintf(`new Promise((shown) => {
+			const video = document.querySelector("video");
+			video.pause();
+			video.requestVideoFrameCallback((_, m) => shown({ at: m.mediaTime, end: video.seekable.end(0) }));
+			video.currentTime = %f;
+		})`, to), &shown)
+		if err != nil {
+			t.Fatalf("go to %.2f s of %s: %v", to, url, err)
+		}
+		if shown.At > to+0.01 || shown.At < to-1.5/fps || math.Abs(shown.End-seconds) > 0.2 {
+			t.Errorf("at %.2f s of %s the picture of %.2f s is shown; it ends at %.2f, not %.2f", to, url, shown.At, shown.End, seconds)
+		}
+	}
+}
+
 // whole checks a processed recording of two sessions of a source, in all its
 // forms.
 func (m *machine) whole(t *testing.T, id, src string, want []string, fps float64) {
@@ -93,6 +130,9 @@ func (m *machine) whole(t *testing.T, id, src string, want []string, fps float64
 		t.Errorf("ssim %.4f, the floor is %.2f", like, ssimFloor)
 	}
 	watched(t, *done.Playback.HLSURL, *done.Playback.DASHURL, length)
+	for _, url := range []string{done.Source.URL, *done.Playback.MP4URL} {
+		sought(t, url, length, fps)
+	}
 }
 
 // after answers the source's pictures from the one on that a recording begins
@@ -157,52 +197,111 @@ func TestEveryModeIsRecordedOverAnInterruptionAndAChangeOfWorker(t *testing.T) {
 	}
 }
 
-// What a killed worker had not stored yet is missing, and nothing else.
+// stored is how long the media are that the records of all shows name, each
+// under its play id.
+func (m *machine) stored(t *testing.T) map[string]float64 {
+	t.Helper()
+	records, err := filepath.Glob(filepath.Join(m.dir, "media", "live", "*", "v.m3u8"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]float64{}
+	for _, path := range records {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range regexp.MustCompile(`#EXTINF:([0-9.]+)`).FindAllSubmatch(b, -1) {
+			seconds, err := strconv.ParseFloat(string(x[1]), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[filepath.Base(filepath.Dir(path))] += seconds
+		}
+	}
+	return all
+}
+
+// What a killed worker had not stored yet is missing, and nothing else, in each
+// mode.
 func TestAKilledWorkerCostsTheUnstoredTailAlone(t *testing.T) {
 	const fps, gop = 25, 50
-	src := mediatest.Generate(t, mediatest.Spec{BFrames: 2, Duration: 16 * time.Second})
+	src := mediatest.Generate(t, mediatest.Spec{BFrames: 2, Duration: 20 * time.Second})
 	frames := mediatest.FrameMD5(t, src)
 	m := newMachine(t)
-	key, show := m.member("ada"), m.newRoom("ada")
-	encoder := publishOnce(t, src, key.url())
+	// The open segment and what is on its way, besides a GOP.
+	tail := map[string]int{"CMAF": 3 * gop, "RTMP_CMAF": 3 * gop, "RTMP": 5 * gop}
+	keys, encoders := map[string]streamKey{}, map[string]*mediatest.Proc{}
+	for mode := range tail {
+		keys[mode] = m.member(strings.ToLower(mode))
+	}
 	began := time.Now()
-	m.awaitKey("ada", "ACTIVE", 15*time.Second)
-	live := m.roomDo(show.ID, "start", nil)
-	eventually(t, 20*time.Second, "eight seconds are stored", func() error {
-		if n := strings.Count(body(t, media(*live.Playback.HLSURL)), ".m4s"); n < 4 {
-			return fmt.Errorf("%d segments", n)
+	publish := func(mode string) {
+		encoders[mode] = publishOnce(t, src, keys[mode].url()+"?mode="+mode)
+	}
+	for mode := range tail {
+		publish(mode)
+	}
+	shows := map[string]room{}
+	for mode := range tail {
+		m.awaitKey(strings.ToLower(mode), "ACTIVE", 15*time.Second)
+		shows[mode] = m.roomDo(m.newRoom(strings.ToLower(mode)).ID, "start", nil)
+	}
+	eventually(t, 20*time.Second, "twelve seconds are stored of each", func() error {
+		all := m.stored(t)
+		for id, seconds := range all {
+			if seconds < 11.9 {
+				return fmt.Errorf("of %s %v s", id, seconds)
+			}
+		}
+		if len(all) != len(tail) {
+			return fmt.Errorf("%d shows", len(all))
 		}
 		return nil
 	})
-	stored := strings.Count(body(t, media(*live.Playback.HLSURL)), ".m4s")
+	stored := m.stored(t)
 	m.kill()
 	sent := int(time.Since(began).Seconds() * fps)
-	encoder.Kill()
+	for _, e := range encoders {
+		e.Kill()
+	}
 	m.start()
-	m.awaitKey("ada", "INACTIVE_LIVE", 15*time.Second)
-	again := publishOnce(t, src, key.url())
-	if err := again.Wait(); err != nil {
-		t.Fatal(err, again.Log())
+	for mode := range tail {
+		m.awaitKey(strings.ToLower(mode), "INACTIVE_LIVE", 20*time.Second)
+		publish(mode)
 	}
-	m.awaitKey("ada", "INACTIVE_LIVE", 15*time.Second)
-	r := m.roomDo(show.ID, "end", nil)
-	p := m.awaitPost(*r.VideoPostID, "playable", 15*time.Second, func(p post) bool { return p.Playback != nil })
-	recorded := runsOf(t, strings.Replace(*p.Playback.HLSURL, "master.m3u8", "v.m3u8", 1))
-	first := after(t, frames, recorded[0], gop)
-	kept := len(recorded) - len(frames)
-	if kept < 0 || kept%gop != 0 || len(frames)-len(first)+kept < stored*gop {
-		t.Fatalf("of the killed session %d frames are left; %d segments had been stored", kept, stored)
+	for mode, e := range encoders {
+		if err := e.Wait(); err != nil {
+			t.Fatal(err, e.Log())
+		}
+		m.awaitKey(strings.ToLower(mode), "INACTIVE_LIVE", 15*time.Second)
 	}
-	if lost := sent - (len(frames) - len(first) + kept); lost > 3*gop {
-		t.Errorf("%d frames are lost", lost)
+	for mode, most := range tail {
+		t.Run(mode, func(t *testing.T) {
+			r := m.roomDo(shows[mode].ID, "end", nil)
+			p := m.awaitPost(*r.VideoPostID, "playable", 15*time.Second, func(p post) bool { return p.Playback != nil })
+			playlist := strings.Replace(*p.Playback.HLSURL, "master.m3u8", "v.m3u8", 1)
+			recorded := runsOf(t, playlist)
+			first := after(t, frames, recorded[0], gop)
+			kept := len(recorded) - len(frames)
+			before := len(frames) - len(first) // go live
+			id := regexp.MustCompile(`/live/([^/]+)/`).FindStringSubmatch(body(t, playlist))[1]
+			if kept < 0 || kept%gop != 0 || before+kept < int(stored[id]*fps+0.5) {
+				t.Fatalf("of the killed session %d frames are left from frame %d on; %v s had been stored", kept, before, stored[id])
+			}
+			if lost := sent - (before + kept); lost > most {
+				t.Errorf("%d frames are lost", lost)
+			}
+			want := append(slices.Clone(first[:kept]), frames...)
+			sameFrames(t, "HLS", recorded, want)
+			m.whole(t, p.ID, src, want, fps)
+		})
 	}
-	want := append(slices.Clone(first[:kept]), frames...)
-	sameFrames(t, "HLS", recorded, want)
-	m.whole(t, p.ID, src, want, fps)
 }
 
-// Sessions whose parameters differ are one recording that can be watched; what
-// cannot be joined without encoding is one file for each.
+// Sessions whose parameters differ are one recording that can be watched, before
+// and after it is transcoded; of what cannot be joined without encoding there
+// is one original for each.
 func TestSessionsOfDifferentParametersAreOneRecording(t *testing.T) {
 	specs := map[string][]mediatest.Spec{
 		"size and sample rate": {{Duration: 10 * time.Second}, {Duration: 10 * time.Second, Width: 640, Height: 360, FPS: 30, SampleRate: 44_100}},
@@ -227,11 +326,8 @@ func TestSessionsOfDifferentParametersAreOneRecording(t *testing.T) {
 				m.awaitKey(user, "INACTIVE_LIVE", 15*time.Second)
 			}
 			r := m.roomDo(show.ID, "end", nil)
-			final := "PROCESSED"
-			if len(sessions) > 1 {
-				final = "UPLOADED"
-			}
-			p := m.awaitPost(*r.VideoPostID, final, 3*time.Minute, func(p post) bool { return p.State == final })
+			first := m.awaitPost(*r.VideoPostID, "playable", 15*time.Second, func(p post) bool { return p.Playback != nil })
+			p := m.awaitPost(first.ID, "processed", 3*time.Minute, func(p post) bool { return p.State == "PROCESSED" })
 			files := p.Sources
 			if p.Source != nil {
 				files = []file{*p.Source}
@@ -245,12 +341,15 @@ func TestSessionsOfDifferentParametersAreOneRecording(t *testing.T) {
 			if p.DurationMs == nil || *p.DurationMs < int64(len(sessions))*10_000-6_500 || *p.DurationMs > int64(len(sessions))*10_000+500 {
 				t.Errorf("it lasts %v ms", p.DurationMs)
 			}
-			watched(t, *p.Playback.HLSURL, *p.Playback.DASHURL, float64(*p.DurationMs)/1000)
-			if final == "PROCESSED" {
-				mediatest.DecodeStrict(t, *p.Playback.MP4URL)
+			if *first.Playback.HLSURL == *p.Playback.HLSURL {
+				t.Error("the post is watched as before")
 			}
-			if err := status(http.MethodGet, *p.Playback.HLSURL, http.StatusOK); err != nil {
-				t.Error(err)
+			for _, played := range []post{first, p} {
+				watched(t, *played.Playback.HLSURL, *played.Playback.DASHURL, float64(*p.DurationMs)/1000)
+			}
+			mediatest.DecodeStrict(t, *p.Playback.MP4URL)
+			if got, want := probe(t, *p.Playback.MP4URL, "", "format=duration"), float64(*p.DurationMs)/1000; math.Abs(got-want) > 0.3 {
+				t.Errorf("the MP4 lasts %v s, the post %v", got, want)
 			}
 		})
 	}

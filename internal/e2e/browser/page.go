@@ -17,13 +17,14 @@ const (
 	DASHJS   Player = "dash.js"
 	Shaka    Player = "shaka"
 	MPEGTSJS Player = "mpegts.js" // HTTP-FLV
+	Video    Player = "video"     // the browser's own: a file
 	OwnPage  Player = "page"
 )
 
 // Options say what to open.
 type Options struct {
 	Player Player // required
-	URL    string // required: a playlist or manifest; with OwnPage a web page
+	URL    string // required: a playlist, manifest or file; with OwnPage a web page
 	// For is how long [Play] plays, counted from the opened page; default
 	// 20 s. Open ignores it.
 	For time.Duration
@@ -45,7 +46,7 @@ type Page struct {
 func (b *Browser) Open(ctx context.Context, o Options) (*Page, error) {
 	target := o.URL
 	switch o.Player {
-	case HLSJS, DASHJS, Shaka, MPEGTSJS:
+	case HLSJS, DASHJS, Shaka, MPEGTSJS, Video:
 		target = b.harness.base + "/player.html?" + url.Values{"player": {string(o.Player)}, "url": {o.URL}}.Encode()
 	case OwnPage:
 	default:
@@ -105,6 +106,16 @@ func (p *Page) Screenshot(ctx context.Context, path string) error {
 // Limit emulates a connection that brings that many bit/s down; 0 = no limit.
 func (p *Page) Limit(ctx context.Context, bps int) error {
 	return p.browser.call(ctx, request{Do: "limit", Page: p.id, BPS: bps}, nil)
+}
+
+// Seek goes to a place of the recording, in seconds, and answers when its
+// picture is there; the page plays on from it.
+func (p *Page) Seek(ctx context.Context, seconds float64) error {
+	return p.Eval(ctx, fmt.Sprintf(`new Promise((seeked) => {
+		const video = document.querySelector("video");
+		video.addEventListener("seeked", () => seeked(), { once: true });
+		video.currentTime = %f;
+	})`, seconds), nil)
 }
 
 // Eval runs a JavaScript expression in the page and decodes its value into

@@ -55,6 +55,11 @@ const players = {
     player.load();
     await player.play();
   },
+  async video() {
+    video.crossOrigin = "anonymous"; // its pictures may be looked at
+    video.src = url;
+    await video.play();
+  },
 };
 
 try {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -68,9 +69,14 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
+	var log *slog.Logger // the usual one
+	if _, measured := t.(*testing.B); measured {
+		log = slog.New(slog.DiscardHandler)
+	}
 	w := &world{TB: t, db: db, clock: c, Service: control.New(control.Options{
 		Store: db, IDs: ids.New(c.now), Now: c.now,
 		URLs: control.URLs{HTTP: "http://h", RTMP: "rtmp://r"},
+		Log:  log,
 		Wait: func(context.Context, time.Duration) error { return nil },
 	})}
 	app, _, _, err := w.CreateApp(t.Context(), control.Actor{Kind: "operator"}, "test")

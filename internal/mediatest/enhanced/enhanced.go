@@ -28,7 +28,7 @@ func Tags(tb testing.TB, file string) []rtmpout.Tag {
 	if err != nil {
 		tb.Fatalf("fragments of %s: %v\n%s", file, err, out)
 	}
-	b, err := os.ReadFile(fragments) //nolint:gosec // just written
+	b, err := os.ReadFile(fragments)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -110,8 +110,8 @@ func units(tb testing.TB, moov *mp4.MoovBox, frag *mp4.Fragment) (tags []rtmpout
 		if u.IsSync() {
 			head[0] = 0x91
 		}
-		cts := (int64(u.DecodeTime)+int64(u.CompositionTimeOffset))*1000/scale - dts //nolint:gosec // the same
-		head = append(head, byte(cts>>16), byte(cts>>8), byte(cts))
+		cts := (int64(u.DecodeTime)+int64(u.CompositionTimeOffset))*1000/scale - dts                                          //nolint:gosec // the same
+		head = append(head, byte(cts>>16), byte(cts>>8), byte(cts))                                                           //nolint:gosec // 24 bits of it
 		tags = append(tags, rtmpout.Tag{Type: rtmpout.TypeVideo, TimestampMS: uint32(dts), Payload: append(head, u.Data...)}) //nolint:gosec // the same
 	}
 	return tags

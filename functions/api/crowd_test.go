@@ -184,3 +184,26 @@ func TestARevokedKeyIsRefusedByEveryFunctionWithinFiveSeconds(t *testing.T) {
 	}
 	c.functions[1].call(t, 200, "GET", "/v2/apps/me", c.basic, "", nil)
 }
+
+// The same bound for a member that another function has deleted: until then its
+// token makes nothing new.
+func TestADeletedMemberIsRefusedByEveryFunctionWithinFiveSeconds(t *testing.T) {
+	c := newCustomer(t)
+	var login struct{ Token string }
+	c.functions[0].call(t, 200, "POST", "/v2/apps/me/members/login", c.basic, `{"appUserId":"kim"}`, &login)
+	token := "Bearer " + login.Token
+	for _, f := range c.functions {
+		f.call(t, 200, "GET", "/v2/members/me/video-rooms", token, "", nil)
+	}
+	c.functions[0].call(t, 204, "DELETE", "/v2/apps/me/members/kim", c.basic, "", nil)
+	deleted := time.Now()
+	c.functions[0].call(t, 401, "GET", "/v2/members/me/video-rooms", token, "", nil)
+	c.functions[1].call(t, 401, "GET", "/v2/members/me", token, "", nil)
+	c.functions[1].call(t, 401, "POST", "/v2/members/me/video-rooms", token, strings.Replace(aRoom, `"appUserId":"ada",`, "", 1), nil)
+	for c.functions[1](request(t, "GET", "/v2/members/me/video-rooms", token, "")).StatusCode != http.StatusUnauthorized {
+		if time.Since(deleted) > 5*time.Second {
+			t.Fatal("the token of a deleted member is good 5 s later")
+		}
+		time.Sleep(50 * time.Millisecond) // the limit is one of time
+	}
+}

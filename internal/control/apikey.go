@@ -51,7 +51,7 @@ func (s *Service) RevokeAPIKey(ctx context.Context, c Caller, id string) error {
 		if err := s.Store.Commit(ctx, Changes{ID: s.IDs.New("tx"), APIKeys: []APIKey{key}}); err != nil {
 			return err
 		}
-		s.known.forget(id)
+		s.knownKeys.forget(id)
 		s.Log.InfoContext(ctx, "api key revoked", "app", c.AppID, "key", id, "by", c.Actor.Kind, "by_id", c.Actor.ID)
 		return nil
 	})

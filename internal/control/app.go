@@ -119,19 +119,26 @@ func (s *Service) checkAppPatch(ctx context.Context, c Caller, p AppPatch) error
 	if p.DefaultOutputMode.Value != nil {
 		v.mode("defaultOutputMode", *p.DefaultOutputMode.Value)
 	}
-	for _, f := range []struct {
-		name string
-		id   Field[broadcast.ProfileID]
-		want ProfileType
+	profiles := []struct {
+		name  string
+		id    Field[broadcast.ProfileID]
+		want  ProfileType
+		wrong invalid
 	}{
-		{"defaultTranscodingProfileId", p.DefaultTranscodingProfileID, ProfileLive},
-		{"vodTranscodingProfileId", p.VODTranscodingProfileID, ProfileVideo},
-		{"thumbnailTranscodingProfileId", p.ThumbnailTranscodingProfileID, ProfileThumbnail},
-		{"previewTranscodingProfileId", p.PreviewTranscodingProfileID, ProfilePreview},
-	} {
-		if err := s.checkProfile(ctx, &v, c, f.name, f.id, f.want); err != nil {
-			return err
-		}
+		{name: "defaultTranscodingProfileId", id: p.DefaultTranscodingProfileID, want: ProfileLive},
+		{name: "vodTranscodingProfileId", id: p.VODTranscodingProfileID, want: ProfileVideo},
+		{name: "thumbnailTranscodingProfileId", id: p.ThumbnailTranscodingProfileID, want: ProfileThumbnail},
+		{name: "previewTranscodingProfileId", id: p.PreviewTranscodingProfileID, want: ProfilePreview},
+	}
+	err := inParallel(len(profiles), len(profiles), func(i int) error {
+		f := &profiles[i]
+		return s.checkProfile(ctx, &f.wrong, c, f.name, f.id, f.want)
+	})
+	if err != nil {
+		return err
+	}
+	for _, f := range profiles {
+		v.fields, v.codes = append(v.fields, f.wrong.fields...), append(v.codes, f.wrong.codes...)
 	}
 	v.seconds("reconnectWindowSeconds", p.ReconnectWindowSeconds)
 	v.seconds("maxLiveSeconds", p.MaxLiveSeconds)

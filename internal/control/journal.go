@@ -65,7 +65,9 @@ func (s *Service) journalRefusal(ctx context.Context, who Actor, before broadcas
 	if before.Room != nil {
 		e.Machine, e.From = broadcast.RoomMachine, string(before.Room.State)
 	}
-	if err := s.Store.Commit(ctx, Changes{ID: s.IDs.New("tx"), Journal: []JournalEntry{e}}); err != nil {
+	err = s.Store.Commit(ctx, Changes{ID: s.IDs.New("tx"), Journal: []JournalEntry{e}})
+	var repeated *firstOne
+	if err != nil && !errors.As(err, &repeated) {
 		s.Log.WarnContext(ctx, "refusal not journalled", "aggregate", id, "err", err)
 	}
 }

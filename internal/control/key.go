@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
@@ -110,21 +111,25 @@ func (s *Service) keyView(r KeyRecord) KeyView {
 func (s *Service) UpdateKey(ctx context.Context, c Caller, id broadcast.KeyID, p KeyPatch) (KeyView, error) {
 	var r KeyRecord
 	err := s.retry(ctx, func() error {
-		var err error
-		if r, err = s.ownKey(ctx, c, id); err != nil {
-			return err
+		var noKey, wrong error
+		var both sync.WaitGroup
+		both.Go(func() { wrong = s.checkKeyPatch(ctx, c, p) })
+		r, noKey = s.ownKey(ctx, c, id)
+		both.Wait()
+		if noKey != nil {
+			return noKey
 		}
 		if err := checkVersion(p.IfVersion, r.Key.Version); err != nil {
 			return err
 		}
-		if err := s.checkKeyPatch(ctx, c, p); err != nil {
-			return err
+		if wrong != nil {
+			return wrong
 		}
 		was := r.Key.TranscodingProfileID
 		set(&r.Key.OutputMode, p.OutputMode)
 		set(&r.Key.TranscodingProfileID, p.TranscodingProfileID)
 		r.Key.ModifiedAt = s.Now()
-		err = s.Store.Commit(ctx, Changes{
+		err := s.Store.Commit(ctx, Changes{
 			ID: s.IDs.New("tx"), Keys: []broadcast.StreamKey{r.Key}, ProfileUses: moved(was, r.Key.TranscodingProfileID),
 		})
 		return lostUpdate(err, p.IfVersion)

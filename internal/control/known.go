@@ -7,55 +7,55 @@ import (
 )
 
 const (
-	// knownFor is how long an API key that was read is believed: elsewhere a
-	// revocation counts that much later, here at once.
+	// knownFor is how long an API key or a member that was read is believed:
+	// elsewhere a revocation or deletion counts that much later, here at once.
 	knownFor = 4 * time.Second
 	maxKnown = 10_000
 )
 
-// knownKeys are API keys that were read a moment ago, so that a call waits for
-// its own records only. The zero value knows none. Safe for concurrent use.
-type knownKeys struct {
-	mu   sync.Mutex
-	keys map[string]knownKey
+// known is who called a moment ago, so that a call waits for its own records
+// only. The zero value knows nobody. Safe for concurrent use.
+type known[T any] struct {
+	mu  sync.Mutex
+	all map[string]until[T]
 }
 
-type knownKey struct {
-	key   APIKey
-	until time.Time
+type until[T any] struct {
+	who T
+	end time.Time
 }
 
-func (k *knownKeys) find(id string, now time.Time) (APIKey, bool) {
+func (k *known[T]) find(id string, now time.Time) (T, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	known, ok := k.keys[id]
-	return known.key, ok && now.Before(known.until)
+	found, ok := k.all[id]
+	return found.who, ok && now.Before(found.end)
 }
 
-func (k *knownKeys) note(key APIKey, now time.Time) {
+func (k *known[T]) note(id string, who T, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.keys == nil || len(k.keys) >= maxKnown {
-		k.keys = map[string]knownKey{}
+	if k.all == nil || len(k.all) >= maxKnown {
+		k.all = map[string]until[T]{}
 	}
-	k.keys[key.ID] = knownKey{key, now.Add(knownFor)}
+	k.all[id] = until[T]{who, now.Add(knownFor)}
 }
 
-func (k *knownKeys) forget(id string) {
+func (k *known[T]) forget(id string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	delete(k.keys, id)
+	delete(k.all, id)
 }
 
 // apiKey answers a key that may have been changed elsewhere within knownFor.
 func (s *Service) apiKey(ctx context.Context, id string) (APIKey, error) {
 	now := s.Now()
-	if key, ok := s.known.find(id, now); ok {
+	if key, ok := s.knownKeys.find(id, now); ok {
 		return key, nil
 	}
 	key, err := s.Store.APIKey(ctx, id)
 	if err == nil {
-		s.known.note(key, now)
+		s.knownKeys.note(id, key, now)
 	}
 	return key, err
 }

@@ -65,10 +65,14 @@ func (s *Service) saveMember(ctx context.Context, m Member, in MemberInput) (Mem
 	return m, lostUpdate(err, in.IfVersion)
 }
 
-// Self answers the member that calls.
+// Self answers the member that calls; one that was deleted meanwhile is
+// INVALID_CREDENTIALS.
 func (s *Service) Self(ctx context.Context, c Caller) (Member, error) {
 	m, err := s.Store.Member(ctx, c.MemberID)
-	return m, notFound(err, broadcast.CodeMemberNotFound, "member")
+	if errors.Is(err, ErrNotFound) {
+		err = errCredentials
+	}
+	return m, err
 }
 
 // Member answers one of the caller's app.
@@ -127,6 +131,7 @@ func (s *Service) DeleteMember(ctx context.Context, c Caller, appUserID string, 
 			ch.ProfileUses = moved(key.TranscodingProfileID, "")
 		},
 	})
+	s.knownMembers.forget(string(m.ID))
 	return err
 }
 

@@ -49,21 +49,25 @@ type OnceCall struct {
 // written in the transaction of do's first effect, so that a process that dies
 // in between leaves both or neither. A call that is refused leaves no record.
 // The same ID for another call is IDEMPOTENCY_KEY_REUSED.
+//
+// An earlier record is looked for while do reads: nobody waits for it alone.
+// So do may see what an earlier call made of the world, and be refused for it;
+// what it would write waits for the answer, here and in onceStore.
 func (s *Service) Once(ctx context.Context, call OnceCall, do func(context.Context) error) (*OnceRecord, error) {
 	if s.Idempotency == nil {
 		return nil, fmt.Errorf("no place for idempotency records: %w", ErrUnavailable)
 	}
-	stored, err := s.Idempotency.Once(ctx, call.ID)
-	switch {
-	case err == nil && stored.ExpiresAt.After(s.Now()):
-		return call.replay(stored)
-	case err != nil && !errors.Is(err, ErrNotFound):
-		return nil, err
-	}
 	now := s.Now()
-	use := &onceUse{record: OnceRecord{ID: call.ID, Fingerprint: call.Fingerprint, CreatedAt: now, ExpiresAt: now.Add(onceFor)}}
+	use := &onceUse{
+		record: OnceRecord{ID: call.ID, Fingerprint: call.Fingerprint, CreatedAt: now, ExpiresAt: now.Add(onceFor)},
+		known:  make(chan struct{}),
+	}
+	go use.lookUp(ctx, s.Idempotency)
 	ctx = context.WithValue(ctx, onceKey{}, use)
-	err = do(ctx)
+	err := do(ctx)
+	if earlier := use.first(); earlier != nil {
+		err = earlier // whatever do met: the call took effect before
+	}
 	if err == nil && !use.written {
 		// It found everything as it should be: nothing was written.
 		err = s.Store.Commit(ctx, Changes{ID: s.IDs.New("tx")})
@@ -96,13 +100,43 @@ func (s *Service) PurgeOnce(ctx context.Context) error {
 }
 
 // onceUse is the record of the call under way. Only the call's own goroutine
-// touches it.
+// touches it, but for lookUp.
 type onceUse struct {
 	record  OnceRecord
 	written bool
+	known   chan struct{} // closed when earlier is set
+	earlier error         // a *firstOne, or why nobody knows; nil = there was none
+}
+
+// lookUp finds out whether the call was made before.
+func (u *onceUse) lookUp(ctx context.Context, records Idempotency) {
+	defer close(u.known)
+	stored, err := records.Once(ctx, u.record.ID)
+	switch {
+	case err == nil && stored.ExpiresAt.After(u.record.CreatedAt):
+		u.earlier = &firstOne{stored}
+	case err != nil && !errors.Is(err, ErrNotFound):
+		u.earlier = err
+	}
+}
+
+// first waits until it is known that this call is the first of its name; else
+// it answers what it repeats, as an error. u may be nil: then nobody asks.
+func (u *onceUse) first() error {
+	if u == nil {
+		return nil
+	}
+	<-u.known
+	return u.earlier
 }
 
 type onceKey struct{}
+
+// underWay is the named call of ctx; nil = it has none.
+func underWay(ctx context.Context) *onceUse {
+	use, _ := ctx.Value(onceKey{}).(*onceUse)
+	return use
+}
 
 // firstOne says that the same call has taken effect meanwhile.
 type firstOne struct{ record OnceRecord }
@@ -111,7 +145,7 @@ type firstOne struct{ record OnceRecord }
 func (*firstOne) Error() string { return "the same call was made at the same time" }
 
 // onceStore adds the record of the call under way to the first transaction
-// that does something.
+// that does something. A repetition writes nothing.
 type onceStore struct {
 	Store
 	records Idempotency
@@ -120,7 +154,10 @@ type onceStore struct {
 
 // Commit implements Store.
 func (o onceStore) Commit(ctx context.Context, c Changes) error {
-	use, _ := ctx.Value(onceKey{}).(*onceUse)
+	use := underWay(ctx)
+	if err := use.first(); err != nil {
+		return err
+	}
 	if use == nil || use.written || c.onlyJournal() {
 		return o.Store.Commit(ctx, c)
 	}
@@ -141,6 +178,27 @@ func (o onceStore) Commit(ctx context.Context, c Changes) error {
 		}
 	}
 	return err
+}
+
+// onceWebhooks and onceEvents have effects beside the store: a repetition has none.
+type onceWebhooks struct{ Webhooks }
+
+// Wake implements Webhooks.
+func (o onceWebhooks) Wake(ctx context.Context, list []Cursor) error {
+	if err := underWay(ctx).first(); err != nil {
+		return err
+	}
+	return o.Webhooks.Wake(ctx, list)
+}
+
+type onceEvents struct{ DeadEvents }
+
+// Replay implements DeadEvents.
+func (o onceEvents) Replay(ctx context.Context, receipt string) error {
+	if err := underWay(ctx).first(); err != nil {
+		return err
+	}
+	return o.DeadEvents.Replay(ctx, receipt)
 }
 
 // onlyJournal reports whether c is the trace of a refusal.

@@ -77,7 +77,7 @@ func (s *Service) deleteKeysOf(ctx context.Context, app App) error {
 	return eachPage(func(p Page) (List[APIKey], error) { return s.Store.APIKeys(ctx, app.ID, p) }, func(keys []APIKey) error {
 		err := s.Store.Commit(ctx, Changes{ID: s.IDs.New("tx"), DeleteAPIKeys: keys})
 		for _, k := range keys {
-			s.known.forget(k.ID)
+			s.knownKeys.forget(k.ID)
 		}
 		return err
 	})

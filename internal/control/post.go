@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
 )
@@ -40,10 +41,18 @@ func (s *Service) postView(p broadcast.VideoPost) PostView {
 	return v
 }
 
+// foreign is ErrNotFound for a post that is not the caller's.
+func foreign(c Caller, p broadcast.VideoPost) error {
+	if p.AppID != c.AppID || c.MemberID != "" && p.MemberID != c.MemberID {
+		return fmt.Errorf("post %s of somebody else: %w", p.ID, ErrNotFound)
+	}
+	return nil
+}
+
 func (s *Service) ownPost(ctx context.Context, c Caller, id broadcast.PostID) (broadcast.VideoPost, error) {
 	p, err := s.Store.Post(ctx, id)
-	if err == nil && (p.AppID != c.AppID || c.MemberID != "" && p.MemberID != c.MemberID) {
-		err = ErrNotFound
+	if err == nil {
+		err = foreign(c, p)
 	}
 	return p, notFound(err, broadcast.CodePostNotFound, "video post")
 }
@@ -78,10 +87,10 @@ func (s *Service) UpdatePost(ctx context.Context, c Caller, id broadcast.PostID,
 	if err := p.check(); err != nil {
 		return PostView{}, err
 	}
-	if _, err := s.ownPost(ctx, c, id); err != nil {
-		return PostView{}, err
-	}
 	post, err := s.movePost(ctx, c.Actor, id, func(post *broadcast.VideoPost) (postChange, error) {
+		if err := foreign(c, *post); err != nil {
+			return postChange{}, err
+		}
 		if err := checkVersion(p.IfVersion, post.Revision); err != nil {
 			return postChange{}, err
 		}
@@ -132,10 +141,10 @@ func (s *Service) DeletePost(ctx context.Context, c Caller, id broadcast.PostID)
 
 // RetryPost takes up a post that is in a FAILED state.
 func (s *Service) RetryPost(ctx context.Context, c Caller, id broadcast.PostID) (PostView, error) {
-	if _, err := s.ownPost(ctx, c, id); err != nil {
-		return PostView{}, err
-	}
 	post, err := s.movePost(ctx, c.Actor, id, func(p *broadcast.VideoPost) (postChange, error) {
+		if err := foreign(c, *p); err != nil {
+			return postChange{}, err
+		}
 		kind := JobTranscode
 		if p.State == broadcast.PostFailedUpload {
 			kind = JobSource

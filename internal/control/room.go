@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
 )
@@ -188,15 +189,27 @@ func (s *Service) stepRoom(ctx context.Context, c Caller, id broadcast.RoomID, i
 // roomState reads a room and its owner's key. A deleted owner's room has a key
 // that nobody can publish with.
 func (s *Service) roomState(ctx context.Context, c Caller, id broadcast.RoomID) (broadcast.State, error) {
-	r, err := s.ownRoom(ctx, c, id)
-	if err != nil {
-		return broadcast.State{}, err
+	var r broadcast.VideoRoom
+	var key broadcast.StreamKey
+	var lease broadcast.Lease
+	var noRoom, noKey error
+	readRoom := func() { r, noRoom = s.ownRoom(ctx, c, id) }
+	readKey := func(of broadcast.KeyID) { key, lease, noKey = s.Store.Key(ctx, of) }
+	if c.KeyID != "" { // a member's rooms are its own key's
+		var both sync.WaitGroup
+		both.Go(readRoom)
+		readKey(c.KeyID)
+		both.Wait()
+	} else if readRoom(); noRoom == nil {
+		readKey(r.KeyID)
 	}
-	key, lease, err := s.Store.Key(ctx, r.KeyID)
-	if errors.Is(err, ErrNotFound) {
-		key, err = broadcast.StreamKey{ID: r.KeyID, AppID: r.AppID, State: broadcast.KeyInactive}, nil
+	if noRoom != nil {
+		return broadcast.State{}, noRoom
 	}
-	return broadcast.State{Key: key, Lease: lease, Room: &r}, err
+	if errors.Is(noKey, ErrNotFound) {
+		key, noKey = broadcast.StreamKey{ID: r.KeyID, AppID: r.AppID, State: broadcast.KeyInactive}, nil
+	}
+	return broadcast.State{Key: key, Lease: lease, Room: &r}, noKey
 }
 
 // Journal answers why a room is in its state: every transition, refusal and

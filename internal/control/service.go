@@ -67,10 +67,12 @@ type Options struct {
 	Wait func(ctx context.Context, d time.Duration) error
 }
 
-// Service is the use cases. Safe for concurrent use; it keeps no state.
+// Service is the use cases. Safe for concurrent use; beside who called
+// a moment ago it keeps no state.
 type Service struct {
 	Options
-	known knownKeys
+	knownKeys    known[APIKey]
+	knownMembers known[Caller]
 }
 
 // New makes a Service.
@@ -91,7 +93,10 @@ func New(o Options) *Service {
 		o.Webhooks = wakingWebhooks{o.Webhooks, o.Deliveries, o.Now}
 	}
 	if o.Idempotency != nil {
-		o.Store = onceStore{o.Store, o.Idempotency, o.Now}
+		o.Store, o.Webhooks = onceStore{o.Store, o.Idempotency, o.Now}, onceWebhooks{o.Webhooks}
+		if o.DeadEvents != nil {
+			o.DeadEvents = onceEvents{o.DeadEvents}
+		}
 	}
 	return &Service{Options: o}
 }

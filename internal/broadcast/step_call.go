@@ -43,7 +43,7 @@ func (m *machine) end(in End) error {
 	}
 	switch {
 	case m.out.Room == nil || m.out.Room.State != RoomLiveInactive:
-		return m.refuseRoom(CodeRoomNotLiveInactive, "the room is not LIVE_INACTIVE: stop publishing first, or end with force")
+		return m.refuseRoom(CodeRoomNotLiveInactive, "the room is not LIVE_INACTIVE: "+m.insteadOfEnd())
 	case m.out.Key.State != KeyInactiveLive:
 		return m.refuseKey(CodeKeyNotInactiveLive, "the stream is coming back: stop publishing first, or end with force")
 	}
@@ -51,6 +51,20 @@ func (m *machine) end(in End) error {
 	m.endRoom(OnEnd, EndReasonEnded, in.PostID)
 	m.closeLease(in.PlayID)
 	return nil
+}
+
+// insteadOfEnd says what to do with a room that cannot be ended now.
+func (m *machine) insteadOfEnd() string {
+	if r := m.out.Room; r != nil {
+		switch r.State {
+		case RoomScheduled:
+			return "it has not begun, cancel it instead"
+		case RoomEnded, RoomArchived, RoomCancelled:
+			return "it is over"
+		case RoomLive, RoomLiveInactive:
+		}
+	}
+	return "stop publishing first, or end with force"
 }
 
 // forceEnd is allowed in every state of the key. Without a carried room only
@@ -65,7 +79,7 @@ func (m *machine) forceEnd(in ForceEnd) error {
 		case RoomEnded, RoomArchived:
 			return nil
 		case RoomScheduled, RoomCancelled, RoomLive, RoomLiveInactive:
-			return m.refuseRoom(CodeRoomNotLive, "the room is not live")
+			return m.refuseRoom(CodeRoomNotLive, "the room is not live: "+m.insteadOfEnd())
 		}
 	}
 	m.moveKey(OnForceEnd)

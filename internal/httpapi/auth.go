@@ -45,6 +45,19 @@ func (s side) challenge() string {
 	return `Bearer realm="roomcast"`
 }
 
+// asks says which credential the API takes, in the detail of a 401.
+func (s side) asks() string {
+	switch s {
+	case serverAPI:
+		return "HTTP Basic with apiKey:apiSecret"
+	case clientAPI:
+		return "Authorization: Bearer with a member's token"
+	case operatorAPI:
+		return "Authorization: Bearer with the operator's token"
+	}
+	return ""
+}
+
 // authenticator knows all three kinds of credential.
 type authenticator struct {
 	service  callers
@@ -129,6 +142,7 @@ func (a *api) authenticate(want side) func(huma.Context, func(huma.Context)) {
 			state.cause = internal
 			if p.Status == http.StatusUnauthorized {
 				w.Header().Set("WWW-Authenticate", want.challenge())
+				p.Detail += "; " + want.prefix() + " takes " + want.asks()
 			}
 			p.write(w, r)
 			return

@@ -181,3 +181,30 @@ func TestRequestIDsAreEchoedWhenSaneAndMadeOtherwise(t *testing.T) {
 		}
 	}
 }
+
+// Whoever reads no more than the detail knows what to do.
+func TestADetailSaysWhatToDo(t *testing.T) {
+	w := newWorld(t)
+	w.login(w.acme, "kim")
+	auth, room := w.acme.basic(), "/v2/apps/me/video-rooms/"+w.newRoom(w.acme)
+	off := "/v2/apps/me/video-rooms/" + w.newRoom(w.acme)
+	w.ok(w.send("POST", off+"/cancel", auth, ""))
+	const members = "/v2/apps/me/members"
+	for _, c := range []struct{ method, path, auth, body, want string }{
+		{"POST", members, auth, `{"appUserId":"a b"}`, "appUserId: expected string to match pattern"},
+		{"POST", members, auth, `{"appUserID":"x"}`, "appUserID: unexpected property; and 1 more in errors"},
+		{"POST", members, auth, `{"a":1,}`, "not one valid JSON value: byte 8 does not fit"},
+		{"POST", members, auth, `{} {}`, "not one valid JSON value: byte 4 does not fit"},
+		{"POST", members, auth, `{"a"`, "not one valid JSON value: it ends too early"},
+		{"GET", members, "", "", "/v2/apps/me takes HTTP Basic with apiKey:apiSecret"},
+		{"GET", "/v2/members/me", "Bearer x", "", "/v2/members/me takes Authorization: Bearer with a member's token"},
+		{"GET", "/v2/admin/apps", "Basic eDp5", "", "/v2/admin takes Authorization: Bearer with the operator's token"},
+		{"POST", room + "/end", auth, "", "it has not begun, cancel it instead"},
+		{"POST", room + "/end", auth, `{"force":true}`, "it has not begun, cancel it instead"},
+		{"POST", off + "/end", auth, "", "it is over"},
+	} {
+		if a := w.send(c.method, c.path, c.auth, c.body); a.status < 400 || !strings.Contains(a.text("detail"), c.want) {
+			t.Errorf("%s %s %s: %s", c.method, c.path, c.body, a.raw)
+		}
+	}
+}

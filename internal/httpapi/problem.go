@@ -3,6 +3,7 @@ package httpapi
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -47,7 +48,7 @@ func newProblem(code broadcast.Code, detail string) *problem {
 
 // invalid is the problem of an input whose fields are wrong.
 func invalid(fields ...fieldError) *problem {
-	p := newProblem(broadcast.CodeInvalidField, "the request has invalid fields; errors lists all of them")
+	p := newProblem(broadcast.CodeInvalidField, firstOf(fields))
 	p.Errors = fields
 	return p
 }
@@ -92,13 +93,26 @@ func setRetryAfter(h http.Header, p *problem) {
 	}
 }
 
+// firstOf is the detail of invalid fields, for whoever reads no further.
+func firstOf(fields []fieldError) string {
+	if len(fields) == 0 {
+		return ""
+	}
+	detail := fields[0].Field + ": " + fields[0].Message
+	if n := len(fields) - 1; n > 0 {
+		detail += fmt.Sprintf("; and %d more in errors", n)
+	}
+	return detail
+}
+
 // fromHuma turns Huma's own errors into problems and drops the values that it
 // repeats.
 func fromHuma(e *huma.ErrorModel) *problem {
 	switch e.Status {
 	case http.StatusUnprocessableEntity:
-		p := newProblem(codeOf(e.Errors), "the request has invalid fields; errors lists all of them")
-		p.Errors = fieldErrors(e.Errors)
+		fields := fieldErrors(e.Errors)
+		p := newProblem(codeOf(e.Errors), firstOf(fields))
+		p.Errors = fields
 		return p
 	case http.StatusBadRequest:
 		return newProblem(codeMalformedRequest, "a JSON body is required")

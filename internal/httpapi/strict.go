@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -20,9 +21,13 @@ func checkJSON(data []byte) error {
 	if hasLoneSurrogate(data) {
 		return errors.New("the body has an escaped surrogate without its other half")
 	}
-	// Valid also bounds the depth, so that the loop below ends in all cases.
-	if !json.Valid(data) {
-		return errors.New("the body is not one valid JSON value")
+	// Unmarshal also bounds the depth, so that the loop below ends in all cases.
+	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
+		var at *json.SyntaxError
+		if errors.As(err, &at) && !strings.HasPrefix(at.Error(), "unexpected end") {
+			return fmt.Errorf("the body is not one valid JSON value: byte %d does not fit", at.Offset)
+		}
+		return errors.New("the body is not one valid JSON value: it ends too early")
 	}
 	return checkNames(data)
 }

@@ -31,7 +31,7 @@ func environment(t *testing.T) map[string]string {
 	return map[string]string{
 		"AWS_REGION": localstacktest.Region, "AWS_ENDPOINT_URL": localstacktest.Endpoint,
 		"AWS_ACCESS_KEY_ID": account.AccessKey, "AWS_SECRET_ACCESS_KEY": account.SecretKey,
-		"ROOMCAST_TABLE": out["TableName"], "ROOMCAST_MEDIA_BUCKET": out["MediaBucket"], "ROOMCAST_STATE_EVENTS_URL": queues["StateEventsUrl"], "ROOMCAST_DELIVERIES_URL": queues["DeliveriesUrl"],
+		"ROOMCAST_TABLE": out["TableName"], "ROOMCAST_STATE_EVENTS_URL": queues["StateEventsUrl"], "ROOMCAST_DELIVERIES_URL": queues["DeliveriesUrl"],
 		"ROOMCAST_PUBLIC_URL": "https://live.example.com", "ROOMCAST_RTMP_URL": "rtmp://ingest.example.com",
 		"ROOMCAST_TOKEN_KEY": strings.Repeat("k", 32), "ROOMCAST_OPERATOR_TOKEN": "operator",
 	}
@@ -167,7 +167,7 @@ func TestTheHandlerServesTheAPIInProcess(t *testing.T) {
 
 func TestWrongSettingsAreNamedAndNothingStarts(t *testing.T) {
 	said := lambdatest.Refused(t, lambdatest.Build(t, "api"), map[string]string{"AWS_REGION": "us-east-1"})
-	for _, name := range []string{"ROOMCAST_TABLE", "ROOMCAST_MEDIA_BUCKET", "ROOMCAST_PUBLIC_URL", "ROOMCAST_RTMP_URL", "ROOMCAST_TOKEN_KEY"} {
+	for _, name := range []string{"ROOMCAST_TABLE", "ROOMCAST_PUBLIC_URL", "ROOMCAST_RTMP_URL", "ROOMCAST_TOKEN_KEY"} {
 		if !strings.Contains(said, name) {
 			t.Errorf("%s is missing in %q", name, said)
 		}

@@ -15,7 +15,6 @@ import (
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/ids"
-	"github.com/roomcast/roomcast/internal/objects/s3"
 	"github.com/roomcast/roomcast/internal/queue/sqs"
 	"github.com/roomcast/roomcast/internal/store/dynamo"
 	"github.com/roomcast/roomcast/internal/telemetry"
@@ -60,10 +59,6 @@ func wire() (handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects, err := s3.New(s3.Options{AWS: cfg, Bucket: settings.MediaBucket})
-	if err != nil {
-		return nil, err
-	}
 	queue, err := sqs.New(sqs.Options{AWS: cfg, URL: settings.StateEventsURL, Now: time.Now})
 	if err != nil {
 		return nil, err
@@ -75,7 +70,7 @@ func wire() (handler, error) {
 	log := telemetry.Logger(slog.LevelInfo)
 	source := ids.New(time.Now)
 	return newHandler(settings, control.New(control.Options{
-		Store: store, Objects: objects, DeadEvents: queue, Idempotency: store, Feed: store, Webhooks: store, Deliveries: deliveries,
+		Store: store, DeadEvents: queue, Idempotency: store, Feed: store, Webhooks: store, Deliveries: deliveries,
 		IDs: source, Now: time.Now, Log: log,
 		URLs: control.URLs{HTTP: settings.PublicURL, RTMP: settings.RTMPURL},
 	}), store, source, time.Now, log)

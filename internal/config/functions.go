@@ -4,8 +4,7 @@ import "strings"
 
 // API is what functions/api runs with. All but OperatorToken is required.
 type API struct {
-	Table       string // ROOMCAST_TABLE
-	MediaBucket string // ROOMCAST_MEDIA_BUCKET
+	Table string // ROOMCAST_TABLE
 	// StateEventsURL is the queue whose dead letters operators see
 	// (ROOMCAST_STATE_EVENTS_URL).
 	StateEventsURL string
@@ -78,7 +77,7 @@ type Archiver struct {
 func LoadAPI(env Env) (API, error) {
 	s := settings{env: env}
 	a := API{
-		Table: s.table(), MediaBucket: s.mediaBucket(), StateEventsURL: s.stateEvents(),
+		Table: s.table(), StateEventsURL: s.stateEvents(),
 		DeliveriesURL: s.deliveries(),
 		PublicURL:     s.base("ROOMCAST_PUBLIC_URL", "http", "where viewers find media and API"),
 		RTMPURL:       s.base("ROOMCAST_RTMP_URL", "rtmp", "where encoders publish"),

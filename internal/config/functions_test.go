@@ -77,7 +77,7 @@ func TestEveryWrongSettingOfAFunctionIsNamedAtOnce(t *testing.T) {
 		}
 	}
 	_, err := config.LoadAPI(env(map[string]string{
-		"ROOMCAST_TABLE": "t", "ROOMCAST_MEDIA_BUCKET": "b", "ROOMCAST_STATE_EVENTS_URL": "https://sqs/1/standard", "ROOMCAST_PUBLIC_URL": "live.example.com",
+		"ROOMCAST_TABLE": "t", "ROOMCAST_STATE_EVENTS_URL": "https://sqs/1/standard", "ROOMCAST_PUBLIC_URL": "live.example.com",
 		"ROOMCAST_RTMP_URL": "https://x", "ROOMCAST_TOKEN_KEY": "short",
 	}))
 	for _, name := range []string{"ROOMCAST_STATE_EVENTS_URL", "ROOMCAST_PUBLIC_URL", "ROOMCAST_RTMP_URL", "ROOMCAST_TOKEN_KEY"} {

@@ -32,11 +32,12 @@ type URLs struct {
 // Options are what a Service needs; what has no other zero value below is
 // required.
 type Options struct {
-	Store   Store
+	Store Store
+	IDs   IDs
+	Now   func() time.Time
+	URLs  URLs
+	// Objects are the media; nil in a process that does no jobs.
 	Objects Objects
-	IDs     IDs
-	Now     func() time.Time
-	URLs    URLs
 	// Transcoder makes files of recordings; nil = recordings stay as they are.
 	Transcoder Transcoder
 	// Launcher starts processes for the jobs that need a Transcoder; nil = this

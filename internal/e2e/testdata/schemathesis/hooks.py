@@ -85,7 +85,7 @@ BEYOND_SCHEMAS = (
     # What a profile has depends on its type.
     b"in a profile of pictures",
     b'"field":"profile.segmentDuration","message":"must be between',
-    b'"field":"profile.videoStreams[0].',
+    b'"field":"profile.videoStreams[',
     b"VIDEO_ROOM_TYPE_NOT_AVAILABLE",
     b"must lie in the years 0 to 9999 of UTC",  # 9999-12-31T23:59:59-01:00
 )

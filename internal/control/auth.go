@@ -52,7 +52,7 @@ func (s *Service) noteUse(ctx context.Context, key APIKey) {
 
 // CallerOfMember answers the caller that a verified member token stands for.
 // A member that is gone is INVALID_CREDENTIALS; one that was deleted elsewhere
-// may be a caller for knownFor, who owns nothing.
+// may be a caller for knownFor, without a record and a key of its own.
 func (s *Service) CallerOfMember(ctx context.Context, app broadcast.AppID, id broadcast.MemberID) (Caller, error) {
 	now := s.Now()
 	if c, ok := s.knownMembers.find(string(id), now); ok && c.AppID == app {

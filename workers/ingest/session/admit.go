@@ -13,7 +13,19 @@ import (
 )
 
 // refusal is why a known key may not publish; it becomes the key's lastError.
-type refusal struct{ code, message string }
+// ours says that the publisher is not to blame: encoders take BadName for a
+// wrong key, and most do not come back after it.
+type refusal struct {
+	code, message string
+	ours          bool
+}
+
+func (r *refusal) status() string {
+	if r.ours {
+		return statusFailed
+	}
+	return statusBadName
+}
 
 // Error is for the publisher: no secrets.
 func (r *refusal) Error() string { return r.message }
@@ -24,7 +36,7 @@ func (h *Handler) chooseMode(raw string, p control.Publisher) (mode broadcast.Mo
 	mode = broadcast.Mode(strings.ToUpper(raw))
 	switch {
 	case raw != "" && !mode.Valid():
-		return "", "", &refusal{"UNKNOWN_MODE", "mode must be RTMP, CMAF or RTMP_CMAF"}
+		return "", "", &refusal{code: "UNKNOWN_MODE", message: "mode must be RTMP, CMAF or RTMP_CMAF"}
 	case p.RoomMode != "" && raw != "" && mode != p.RoomMode:
 		mode, warning = p.RoomMode, fmt.Sprintf("mode %s in the URL is ignored: the live room's mode is %s", mode, p.RoomMode)
 	case p.RoomMode != "":
@@ -33,7 +45,7 @@ func (h *Handler) chooseMode(raw string, p control.Publisher) (mode broadcast.Mo
 		mode = p.OutputMode
 	}
 	if mode.RTMP() && h.Live == nil {
-		return "", "", &refusal{"MODE_NOT_AVAILABLE", "mode " + string(mode) + " is not available yet: use CMAF"}
+		return "", "", &refusal{code: "MODE_NOT_AVAILABLE", message: "mode " + string(mode) + " is not available yet: use CMAF"}
 	}
 	return mode, warning, nil
 }
@@ -43,7 +55,7 @@ func (s *session) take(ctx context.Context, p control.Publisher) error {
 	taken, err := s.side().Take(ctx, p, s.holder(), s.progress())
 	var r *lease.Refusal
 	if errors.As(err, &r) {
-		return &refusal{r.Code, r.Message}
+		return &refusal{code: r.Code, message: r.Message}
 	}
 	s.lease = taken
 	return err

@@ -137,7 +137,7 @@ func (h *Handler) Publish(ctx context.Context, req rtmpin.PublishRequest, conn r
 	var r *refusal
 	if errors.As(err, &r) {
 		h.tell(p, r)
-		return nil, reject(statusBadName, r.message)
+		return nil, reject(r.status(), r.message)
 	}
 	return pub, err
 }
@@ -154,7 +154,7 @@ func (h *Handler) admit(ctx context.Context, p control.Publisher, req rtmpin.Pub
 	}
 	slots, fits, all := h.reserve(profile)
 	if !fits {
-		return nil, &refusal{"WORKER_FULL", "this server carries as many streams as it can: publish again"}
+		return nil, &refusal{"WORKER_FULL", "this server carries as many streams as it can: publish again", true}
 	}
 	if !all {
 		profile.Steps, noProfile = nil, warnNoRoom

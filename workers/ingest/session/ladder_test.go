@@ -108,7 +108,7 @@ func TestAFullWorkerRefusesAndAUnreadableProfileToo(t *testing.T) {
 	first, second := w.member("alice"), w.member("bob")
 	c := w.publish(first.String)
 	_, err := w.dial(second.String)
-	w.refused(err, "NetStream.Publish.BadName", "as many streams as it can")
+	w.refused(err, "NetStream.Publish.Failed", "as many streams as it can")
 	w.lastError("bob", "WORKER_FULL", "publish again")
 	w.no(c.Close())
 	w.ended("alice")

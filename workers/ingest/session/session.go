@@ -108,7 +108,7 @@ func (s *session) start(ctx context.Context) error {
 	out, resumed, err := upload.Open(ctx, s.h.Objects, string(s.lease.PlayID), s.lease.Epoch, opt)
 	if err != nil {
 		s.stopped()
-		return &refusal{code(err), cause(err)}
+		return &refusal{code(err), cause(err), true}
 	}
 	s.lastSegment.Store(max(resumed.LastSegment, s.lease.LastSegment))
 	s.queue = upload.NewQueue(s.h.ctx, out, upload.QueueOptions{Acked: s.acked})

@@ -89,7 +89,7 @@ func TestAStorageThatCannotBeOpenedRefusesThePublish(t *testing.T) {
 		f.put = func(string) error { return control.ErrNoSpace }
 	})
 	_, err := w.dial(key.String)
-	w.refused(err, badName, "the server's storage is full")
+	w.refused(err, failed, "the server's storage is full")
 	w.lastError("alice", "STORAGE_FULL", "the server's storage is full")
 	w.no(free(w.key("alice")))
 	w.worker.faults.plant(func(f *faults) { f.put = nil })

@@ -174,20 +174,24 @@ func mutate(r *rand.Rand, session []byte) []byte {
 func TestDamagedSessionsLeavePublisherAndViewerAlone(t *testing.T) {
 	s := onAir(t)
 	tags := tagsOf(t, mediatest.Generate(t, mediatest.Spec{Duration: 2 * time.Second, Width: 160, Height: 90, GOP: 12, VideoKbps: 60}))
+	const mutators = 8
 	var done atomic.Int64
 	var wg sync.WaitGroup
 	for w := range mutators {
-		key := s.member(fmt.Sprintf("damaged%d", w))
-		session := s.record(t, key, tags)
+		// By turns: who comes back at once with the same key waits for its own end.
+		sessions := make([][]byte, 4)
+		for i := range sessions {
+			sessions[i] = s.record(t, s.member(fmt.Sprintf("damaged%d-%d", w, i)), tags)
+		}
 		wg.Go(func() {
 			r := rand.New(rand.NewPCG(uint64(w), 99))
-			for range mutations / mutators {
+			for i := range mutations / mutators {
 				c := dialFrom(t, s.rtmp, fmt.Sprintf("127.0.2.%d", 1+r.IntN(200)))
 				if c == nil {
 					t.Error("no connection is taken any more")
 					return
 				}
-				b := mutate(r, session)
+				b := mutate(r, sessions[i%len(sessions)])
 				sent := make(chan struct{})
 				go func() {
 					defer close(sent)

@@ -175,6 +175,7 @@ func TestDamagedSessionsLeavePublisherAndViewerAlone(t *testing.T) {
 	s := onAir(t)
 	tags := tagsOf(t, mediatest.Generate(t, mediatest.Spec{Duration: 2 * time.Second, Width: 160, Height: 90, GOP: 12, VideoKbps: 60}))
 	const mutators = 8
+	s.attackers = mutators
 	var done atomic.Int64
 	var wg sync.WaitGroup
 	for w := range mutators {

@@ -29,6 +29,7 @@ type guard struct {
 	parse     *parser
 	readErr   error // sticky, of raw
 	more      bool  // the last read filled buf
+	burst     bool  // one of those since the last pause did
 	collector *collector
 	pause     *time.Timer // with collector
 	deadline  time.Time
@@ -180,10 +181,17 @@ func (g *guard) fill() error {
 // gather lets a publisher's messages come together before they are read: a
 // wake-up for each of them costs more than all that is done with it. All
 // publishers of a process are read at the same ticks, so that it wakes up once
-// for all of them. Where the last read left something behind there is no pause.
+// for all of them. Where the last read left something behind there is no pause,
+// and behind a whole buffer a short one: the kernel's may be full, and the peer
+// be waiting for us.
 func (g *guard) gather() {
 	if !g.more {
-		g.pause.Reset(gatherFor - time.Duration(g.srv.opts.Now().UnixNano())%gatherFor)
+		pause := gatherFor - time.Duration(g.srv.opts.Now().UnixNano())%gatherFor
+		if g.burst {
+			pause = gatherBurstFor
+		}
+		g.burst = false
+		g.pause.Reset(pause)
 		<-g.pause.C
 	}
 	n, err := g.collector.collect(g.buf[g.w:])
@@ -191,6 +199,7 @@ func (g *guard) gather() {
 		err = os.ErrDeadlineExceeded
 	}
 	g.read(n, err)
+	g.burst = g.burst || g.more
 }
 
 // receive is one read from the socket into buf.

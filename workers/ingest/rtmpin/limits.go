@@ -33,8 +33,13 @@ const (
 )
 
 // gatherFor is how long a publisher's bytes may lie in the kernel before they
-// are read. Viewers get them later by half of that on average.
-const gatherFor = 100 * time.Millisecond
+// are read: viewers get them later by half of that on average.
+// gatherBurstFor is the same for who sends faster than the kernel's buffer, of
+// 128 KiB at first, could take in the former.
+const (
+	gatherFor      = 100 * time.Millisecond
+	gatherBurstFor = 10 * time.Millisecond
+)
 
 // Message type ids of RTMP 1.0, 5.4 and 7.1, besides those that leave the package.
 const (

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +53,46 @@ func TestMessagesArriveWholeAndInOrder(t *testing.T) {
 			t.Errorf("message %d: type %d at %d, %d bytes; sent type %d at %d, %d bytes",
 				i, g.Type, g.TimestampMS, len(g.Payload), s.typ, s.timestamp, len(s.payload))
 		}
+	}
+}
+
+// tight is a listener whose connections' buffers do not grow, as the kernel's
+// do not always.
+type tight struct{ net.Listener }
+
+func (l tight) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if tcp, ok := c.(*net.TCPConn); ok {
+		err = errors.Join(err, tcp.SetReadBuffer(64<<10))
+	}
+	return c, err
+}
+
+// Messages are gathered, but nobody is held up by it.
+func TestWhoSendsFastIsNotHeldUp(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := openOn(t, Options{}, tight{ln})
+	c := h.publish("good")
+	const messages = 128 // 8 MiB
+	begin := time.Now()
+	for i := range messages {
+		if err := c.Write(rtmpout.TypeVideo, uint32(i), make([]byte, 64<<10)); err != nil {
+			t.Fatalf("%v\n%s", err, h.log)
+		}
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if cause, err := h.ends("good"); cause != EndUnpublish || err != nil {
+		t.Errorf("ended as %v, %v", cause, err)
+	}
+	if took := time.Since(begin); took > messages*gatherFor/4 {
+		t.Errorf("%d messages took %s", messages, took)
+	} else {
+		t.Logf("%d messages in %s", messages, took)
 	}
 }
 

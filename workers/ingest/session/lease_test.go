@@ -56,6 +56,17 @@ func TestASecondPublisherIsRefusedAndTheFirstNoticesNothing(t *testing.T) {
 	w.sound(folder(key))
 }
 
+// renewedWith waits until the lease of alice's key says that so many messages came.
+func (w *world) renewedWith(messages int) {
+	w.Helper()
+	w.eventually("the last of the media is in the lease", func() error {
+		if v := w.key("alice"); v.Lease.Media != uint64(messages) {
+			return fmt.Errorf("%d of %d messages", v.Lease.Media, messages)
+		}
+		return nil
+	})
+}
+
 func TestAHalfOpenPublisherIsTakenOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -64,12 +75,7 @@ func TestAHalfOpenPublisherIsTakenOver(t *testing.T) {
 	first := w.publish(key.String)
 	w.push(first, tags)
 	w.await("alice", broadcast.KeyActive)
-	w.eventually("the last of the media is in the lease", func() error {
-		if v := w.key("alice"); v.Lease.Media != uint64(len(tags)) {
-			return fmt.Errorf("%d of %d messages", v.Lease.Media, len(tags))
-		}
-		return nil
-	})
+	w.renewedWith(len(tags))
 	holder := w.key("alice").Lease.Holder.Session
 
 	begin := w.clock.now()
@@ -104,12 +110,7 @@ func TestAPublisherThatIsBackBeforeItsLastSegmentsAreStoredIsNotRefused(t *testi
 	first := w.publish(key.String)
 	w.push(first, tags)
 	w.await("alice", broadcast.KeyActive)
-	w.eventually("the last of the media is in the lease", func() error {
-		if v := w.key("alice"); v.Lease.Media != uint64(len(tags)) {
-			return fmt.Errorf("%d of %d messages", v.Lease.Media, len(tags))
-		}
-		return nil
-	})
+	w.renewedWith(len(tags))
 	hold := make(chan struct{})
 	var looked atomic.Bool
 	var once sync.Once

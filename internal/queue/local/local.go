@@ -5,7 +5,7 @@ package local
 import (
 	"context"
 	"database/sql"
-	_ "embed" // schema.sql
+	"embed"
 	"errors"
 	"fmt"
 	"time"
@@ -22,8 +22,7 @@ const (
 	// maxBodyBytes is the limit of control.QueueMessage.
 	maxBodyBytes = 64 << 10
 	// maxNameBytes bounds groups and deduplication ids, as SQS does.
-	maxNameBytes  = 128
-	schemaVersion = 1
+	maxNameBytes = 128
 )
 
 // Options of New. Now is required.
@@ -47,8 +46,11 @@ type Queue struct {
 
 var _ control.Queue = (*Queue)(nil)
 
-//go:embed schema.sql
-var schema string
+// A file that was released is never changed. The queue's tables have a version
+// of their own, which is how many of these they have seen.
+//
+//go:embed migrations/*.sql
+var migrations embed.FS
 
 // New opens the queue in db, a SQLite database whose transactions begin
 // immediately and on whose one connection all its writes are made. It makes
@@ -85,18 +87,30 @@ func (q *Queue) migrate(ctx context.Context, db *sql.DB) error {
 	}
 	version := 0
 	err = tx.QueryRowContext(ctx, "SELECT version FROM queue_schema").Scan(&version)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		if _, err := tx.ExecContext(ctx, schema); err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, "INSERT INTO queue_schema (version) VALUES (?)", schemaVersion); err != nil {
-			return err
-		}
-	case err != nil:
+	if errors.Is(err, sql.ErrNoRows) {
+		_, err = tx.ExecContext(ctx, "INSERT INTO queue_schema (version) VALUES (0)")
+	}
+	if err != nil {
 		return err
-	case version > schemaVersion:
-		return fmt.Errorf("its tables have version %d and this program knows versions up to %d: use the newer program that wrote them", version, schemaVersion)
+	}
+	steps, err := migrations.ReadDir("migrations") // sorted by name
+	if err != nil {
+		return err
+	}
+	if version > len(steps) {
+		return fmt.Errorf("its tables have version %d and this program knows versions up to %d: use the newer program that wrote them", version, len(steps))
+	}
+	for _, step := range steps[version:] {
+		script, err := migrations.ReadFile("migrations/" + step.Name())
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, string(script)); err != nil {
+			return fmt.Errorf("%s: %w", step.Name(), err)
+		}
+	}
+	if _, err := tx.ExecContext(ctx, "UPDATE queue_schema SET version = ? WHERE version < ?", len(steps), len(steps)); err != nil {
+		return err
 	}
 	return tx.Commit()
 }

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -120,6 +122,60 @@ func TestNextProcessGoesOnWhereTheLastOneCrashed(t *testing.T) {
 	if got := receive(t, next); len(got) != 0 {
 		t.Errorf("received %v, a duplicate of what the process before got", got)
 	}
+}
+
+func ack(t *testing.T, q *local.Queue, got []control.Delivery) (groups []string) {
+	t.Helper()
+	for _, d := range got {
+		if err := q.Ack(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+		groups = append(groups, d.Group)
+	}
+	return groups
+}
+
+// Groups take turns: who sends much has its own messages wait, not others'.
+func TestAGroupWithABacklogHoldsNobodyUp(t *testing.T) {
+	q := open(t, database(t, filepath.Join(t.TempDir(), "queue.db")), local.Options{})
+	const busy = 12
+	for i := range 50 {
+		for g := range busy {
+			send(t, q, "busy"+strconv.Itoa(g), strconv.Itoa(i))
+		}
+	}
+	ack(t, q, receive(t, q))
+	send(t, q, "late", "1")
+	seen := ack(t, q, receive(t, q))
+	seen = append(seen, ack(t, q, receive(t, q))...)
+	if !slices.Contains(seen, "late") {
+		t.Errorf("%v came before one of another group", seen)
+	}
+}
+
+// A file that an earlier version wrote goes on in its order.
+func TestTablesOfVersion1GoOn(t *testing.T) {
+	db := database(t, filepath.Join(t.TempDir(), "queue.db"))
+	script, err := os.ReadFile("migrations/0001_queue.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{
+		"CREATE TABLE queue_schema (version INTEGER NOT NULL) STRICT", "INSERT INTO queue_schema VALUES (1)", string(script),
+		"INSERT INTO queue_messages (grp, dedup, body, head) VALUES ('a', '1', x'61', 1), ('a', '2', x'62', 0), ('b', '1', x'63', 1)",
+	} {
+		if _, err := db.Exec(query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q := open(t, db, local.Options{})
+	send(t, q, "c", "1")
+	seen := ack(t, q, receive(t, q))
+	seen = append(seen, ack(t, q, receive(t, q))...)
+	if want := []string{"a", "b", "c", "a"}; !slices.Equal(seen, want) {
+		t.Errorf("received of %v, want %v", seen, want)
+	}
+	open(t, db, local.Options{}) // and is version 2 from then on
 }
 
 func TestNewerTablesAreRefused(t *testing.T) {

@@ -9,7 +9,8 @@ import (
 	"github.com/roomcast/roomcast/internal/control"
 )
 
-// Receive delivers the heads of up to limit groups. While there are none it
+// Receive delivers the heads of up to limit groups, which take turns: one with
+// a backlog holds no other up. While there are none it
 // waits, and is woken at once by whatever makes one deliverable.
 func (q *Queue) Receive(ctx context.Context, limit int, wait time.Duration) ([]control.Delivery, error) {
 	timeout := time.NewTimer(wait)

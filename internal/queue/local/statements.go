@@ -5,6 +5,9 @@ import (
 	"database/sql"
 )
 
+// nextTurn is behind all turns there are.
+const nextTurn = "(SELECT coalesce(max(turn), 0) + 1 FROM queue_messages INDEXED BY queue_turns WHERE turn > 0)"
+
 type statements struct {
 	remember, forget, send, heads, due, deliver, ack, giveBack, promote *sql.Stmt
 	bury, remove, dead, exhume, unearth                                 *sql.Stmt
@@ -19,23 +22,23 @@ func (s *statements) prepare(ctx context.Context, db *sql.DB) error {
 		{&s.remember, `INSERT INTO queue_dedup (grp, dedup, sent_at) VALUES (?, ?, ?)
 			ON CONFLICT DO UPDATE SET sent_at = excluded.sent_at WHERE sent_at <= ?`},
 		{&s.forget, "DELETE FROM queue_dedup WHERE sent_at <= ?"},
-		{&s.send, `INSERT INTO queue_messages (grp, dedup, body, head)
-			VALUES (?1, ?2, ?3, NOT EXISTS (SELECT 1 FROM queue_messages WHERE grp = ?1))`},
-		{&s.heads, `SELECT seq, grp, dedup, body, attempts FROM queue_messages INDEXED BY queue_heads
-			WHERE head = 1 AND visible_at <= ? ORDER BY seq LIMIT ?`},
-		{&s.due, "SELECT min(visible_at) FROM queue_messages INDEXED BY queue_heads WHERE head = 1 AND visible_at > ?"},
+		{&s.send, `INSERT INTO queue_messages (grp, dedup, body, turn) VALUES (?1, ?2, ?3,
+			iif(EXISTS (SELECT 1 FROM queue_messages WHERE grp = ?1), 0, ` + nextTurn + "))"},
+		{&s.heads, `SELECT seq, grp, dedup, body, attempts FROM queue_messages INDEXED BY queue_turns
+			WHERE turn > 0 AND visible_at <= ? ORDER BY turn LIMIT ?`},
+		{&s.due, "SELECT min(visible_at) FROM queue_messages INDEXED BY queue_turns WHERE turn > 0 AND visible_at > ?"},
 		{&s.deliver, "UPDATE queue_messages SET attempts = attempts + 1, in_flight = 1, visible_at = ? WHERE seq = ?"},
 		{&s.ack, `DELETE FROM queue_messages
 			WHERE seq = ? AND attempts = ? AND in_flight = 1 AND visible_at > ? RETURNING grp`},
 		{&s.giveBack, `UPDATE queue_messages SET in_flight = 0, visible_at = ?
 			WHERE seq = ? AND attempts = ? AND in_flight = 1 AND visible_at > ?`},
-		{&s.promote, "UPDATE queue_messages SET head = 1 WHERE seq = (SELECT min(seq) FROM queue_messages WHERE grp = ?)"},
+		{&s.promote, "UPDATE queue_messages SET turn = " + nextTurn + " WHERE seq = (SELECT min(seq) FROM queue_messages WHERE grp = ?)"},
 		{&s.bury, `INSERT INTO queue_dead (grp, dedup, body, attempts)
 			SELECT grp, dedup, body, attempts FROM queue_messages WHERE seq = ?`},
 		{&s.remove, "DELETE FROM queue_messages WHERE seq = ?"},
 		{&s.dead, "SELECT id, grp, dedup, body, attempts FROM queue_dead ORDER BY id LIMIT ?"},
-		{&s.exhume, `INSERT INTO queue_messages (grp, dedup, body, head)
-			SELECT grp, dedup, body, NOT EXISTS (SELECT 1 FROM queue_messages m WHERE m.grp = d.grp)
+		{&s.exhume, `INSERT INTO queue_messages (grp, dedup, body, turn)
+			SELECT grp, dedup, body, iif(EXISTS (SELECT 1 FROM queue_messages m WHERE m.grp = d.grp), 0, ` + nextTurn + `)
 			FROM queue_dead d WHERE id = ?`},
 		{&s.unearth, "DELETE FROM queue_dead WHERE id = ?"},
 	} {

@@ -159,7 +159,7 @@ func TestAShowFromTheFirstPictureToTheNextRoom(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	page := pages[browser.OwnPage]
-	if report, err := page.Await(ctx, func(r *browser.Report) bool { return strings.HasPrefix(r.State, "ENDED") }); err != nil {
+	if report, err := page.Await(ctx, func(r *browser.Report) bool { return strings.HasSuffix(r.State, " ended") }); err != nil {
 		t.Errorf("the watch page does not say that the show is over: %v, %v", err, report)
 	}
 

@@ -23,13 +23,10 @@ import (
 	"hash/fnv"
 	"io/fs"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/roomcast/roomcast/internal/control"
 )
@@ -41,10 +38,7 @@ const (
 	dirMode  = 0o700
 	fileMode = 0o600
 
-	// maxKeyBytes is S3's; maxElementBytes is what file systems take.
-	maxKeyBytes     = 1024
-	maxElementBytes = 255
-	stripes         = 256
+	stripes = 256
 )
 
 // Disk is a control.Objects. Safe for concurrent use by one process: it must
@@ -121,24 +115,6 @@ func Open(dir string) (*Disk, error) {
 // under way.
 func (d *Disk) Close() error {
 	return errors.Join(d.flusher.close(), d.temp.Close(), d.root.Close())
-}
-
-// checkKey refuses what is no key. Elements that begin with a dot are ours.
-func checkKey(key string) error {
-	if key == "" || len(key) > maxKeyBytes || !utf8.ValidString(key) {
-		return fmt.Errorf("a key is 1 to %d bytes of UTF-8", maxKeyBytes)
-	}
-	for _, r := range key {
-		if r == '\\' || unicode.IsControl(r) {
-			return errors.New("a key has no backslashes or control characters")
-		}
-	}
-	for e := range strings.SplitSeq(key, "/") {
-		if e == "" || e[0] == '.' || len(e) > maxElementBytes {
-			return fmt.Errorf("the elements of a key have 1 to %d bytes and do not begin with a dot", maxElementBytes)
-		}
-	}
-	return nil
 }
 
 // mapError says an error of the file system in the words of control.

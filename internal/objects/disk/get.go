@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/objects"
 )
 
 // Get answers the whole object.
@@ -25,7 +26,7 @@ func (d *Disk) Get(ctx context.Context, key string) ([]byte, control.ObjectInfo,
 }
 
 func (d *Disk) get(ctx context.Context, key string) ([]byte, control.ObjectInfo, error) {
-	if err := checkKey(key); err != nil {
+	if err := objects.CheckKey(key); err != nil {
 		return nil, control.ObjectInfo{}, err
 	}
 	if err := ctx.Err(); err != nil {

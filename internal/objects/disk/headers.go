@@ -5,12 +5,10 @@ import (
 	"strings"
 
 	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/objects"
 )
 
-const (
-	immutable = "public, max-age=31536000, immutable"
-	changing  = "max-age=0, s-maxage=1"
-)
+const immutable = "public, max-age=31536000, immutable"
 
 // headers are what an object's Content-Type and Cache-Control are.
 type headers struct {
@@ -24,9 +22,9 @@ type headers struct {
 func defaults(key string) headers {
 	switch path.Ext(key) {
 	case ".m3u8":
-		return headers{"application/vnd.apple.mpegurl", changing}
+		return headers{"application/vnd.apple.mpegurl", objects.Changing}
 	case ".mpd":
-		return headers{"application/dash+xml", changing}
+		return headers{"application/dash+xml", objects.Changing}
 	case ".m4s", ".mp4":
 		if audio(key) {
 			return headers{"audio/mp4", immutable}

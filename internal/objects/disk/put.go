@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/objects"
 )
 
 // Put writes an object. Content-Type and Cache-Control that are "" are the
@@ -25,7 +26,7 @@ func (d *Disk) Put(ctx context.Context, key string, body [][]byte, opt control.P
 }
 
 func (d *Disk) put(ctx context.Context, key string, body [][]byte, opt control.PutOptions) (string, error) {
-	if err := checkKey(key); err != nil {
+	if err := objects.CheckKey(key); err != nil {
 		return "", err
 	}
 	if opt.IfMatch != "" && opt.IfNoneMatch {
@@ -238,7 +239,7 @@ func (d *Disk) Delete(ctx context.Context, key string) error {
 }
 
 func (d *Disk) delete(ctx context.Context, key string) error {
-	if err := checkKey(key); err != nil {
+	if err := objects.CheckKey(key); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {

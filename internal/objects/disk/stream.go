@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/objects"
 )
 
 // PutFrom writes an object of any size from r, as Put does from memory.
@@ -24,7 +25,7 @@ func (d *Disk) PutFrom(ctx context.Context, key string, r io.Reader, opt control
 }
 
 func (d *Disk) putFrom(ctx context.Context, key string, r io.Reader, opt control.PutOptions) (string, error) {
-	if err := checkKey(key); err != nil {
+	if err := objects.CheckKey(key); err != nil {
 		return "", err
 	}
 	if opt.IfMatch != "" || opt.IfNoneMatch {
@@ -74,7 +75,7 @@ func (d *Disk) GetRange(ctx context.Context, key string, from, size int64) ([]by
 // getRange asks for no ETag: that of a file which was not met before costs
 // reading all of it.
 func (d *Disk) getRange(ctx context.Context, key string, from, size int64) ([]byte, int64, error) {
-	if err := errors.Join(checkKey(key), ctx.Err()); err != nil {
+	if err := errors.Join(objects.CheckKey(key), ctx.Err()); err != nil {
 		return nil, 0, err
 	}
 	f, err := d.root.Open(key)
@@ -98,7 +99,7 @@ func (d *Disk) getRange(ctx context.Context, key string, from, size int64) ([]by
 
 // GetTo copies an object of any size to w.
 func (d *Disk) GetTo(ctx context.Context, key string, w io.Writer) error {
-	if err := checkKey(key); err != nil {
+	if err := objects.CheckKey(key); err != nil {
 		return fmt.Errorf("get object %q: %w", key, err)
 	}
 	f, _, err := d.open(key)

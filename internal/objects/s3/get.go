@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/objects"
 )
 
 const (
@@ -26,7 +27,7 @@ const (
 // Get answers the whole object. One that breaks off while its body is read is
 // read again from the start: the SDK's own retries end with the headers.
 func (b *Bucket) Get(ctx context.Context, key string) ([]byte, control.ObjectInfo, error) {
-	err := checkKey(key)
+	err := objects.CheckKey(key)
 	for attempt := 1; err == nil; attempt++ {
 		body, info, readErr := b.get(ctx, key)
 		var broken *brokenBody

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/objects"
 )
 
 // putMark is the name of the metadata that tells whose write an object is.
@@ -28,7 +29,7 @@ func (b *Bucket) Put(ctx context.Context, key string, body [][]byte, opt control
 }
 
 func (b *Bucket) put(ctx context.Context, key string, body [][]byte, opt control.PutOptions) (string, error) {
-	if err := checkKey(key); err != nil {
+	if err := objects.CheckKey(key); err != nil {
 		return "", err
 	}
 	if opt.IfMatch != "" && opt.IfNoneMatch {
@@ -80,7 +81,7 @@ func (b *Bucket) own(ctx context.Context, key, mark string, refused error) (stri
 
 // Delete removes the object; a missing one is no error.
 func (b *Bucket) Delete(ctx context.Context, key string) error {
-	err := checkKey(key)
+	err := objects.CheckKey(key)
 	if err == nil {
 		_, err = b.api.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.name, Key: &key})
 		err = mapError(err)

@@ -8,10 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
@@ -24,9 +21,6 @@ import (
 
 // defaultAttemptTimeout lets a segment of some megabytes through a slow line.
 const defaultAttemptTimeout = 10 * time.Second
-
-// maxKeyBytes is S3's.
-const maxKeyBytes = 1024
 
 // Options of New and Open.
 type Options struct {
@@ -126,22 +120,4 @@ func cause(err error) error {
 		return op.Err
 	}
 	return err
-}
-
-// checkKey refuses what is no key, as the directory of one machine does.
-func checkKey(key string) error {
-	if key == "" || len(key) > maxKeyBytes || !utf8.ValidString(key) {
-		return fmt.Errorf("a key is 1 to %d bytes of UTF-8", maxKeyBytes)
-	}
-	for _, r := range key {
-		if r == '\\' || unicode.IsControl(r) {
-			return errors.New("a key has no backslashes or control characters")
-		}
-	}
-	for e := range strings.SplitSeq(key, "/") {
-		if e == "" || e[0] == '.' {
-			return errors.New("the elements of a key are not empty and do not begin with a dot")
-		}
-	}
-	return nil
 }

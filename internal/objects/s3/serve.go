@@ -13,43 +13,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/objects"
 )
-
-const methods = "GET, HEAD, OPTIONS"
 
 // Handler serves the objects as CloudFront would, with the headers that they
 // were put with: the path is the key. GET, HEAD (with Range and If-None-Match)
 // and OPTIONS, from every origin; no listing. What is no key is not found.
-func (b *Bucket) Handler() http.Handler { return http.HandlerFunc(b.serve) }
+func (b *Bucket) Handler() http.Handler { return objects.Handler(b.serve) }
 
-func (b *Bucket) serve(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "Accept-Ranges, Cache-Control, Content-Length, Content-Range, Date, ETag, Last-Modified")
-	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
-	h.Set("Timing-Allow-Origin", "*")
-	h.Set("X-Content-Type-Options", "nosniff")
-	switch r.Method {
-	case http.MethodGet, http.MethodHead:
-		b.serveObject(w, r)
-	case http.MethodOptions:
-		h.Set("Allow", methods)
-		h.Set("Access-Control-Allow-Methods", methods)
-		h.Set("Access-Control-Allow-Headers", "*")
-		h.Set("Access-Control-Max-Age", "86400")
-		w.WriteHeader(http.StatusNoContent)
-	default:
-		h.Set("Allow", methods)
-		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
-	}
-}
-
-func (b *Bucket) serveObject(w http.ResponseWriter, r *http.Request) {
-	key := strings.TrimPrefix(r.URL.Path, "/")
-	if checkKey(key) != nil {
-		b.refuse(w, http.StatusNotFound)
-		return
-	}
+func (b *Bucket) serve(w http.ResponseWriter, r *http.Request, key string) {
 	in := &s3.GetObjectInput{Bucket: &b.name, Key: &key}
 	if v := r.Header.Get("Range"); strings.HasPrefix(v, "bytes=") && !strings.Contains(v, ",") {
 		in.Range = &v
@@ -59,7 +31,11 @@ func (b *Bucket) serveObject(w http.ResponseWriter, r *http.Request) {
 	}
 	out, err := b.api.GetObject(r.Context(), in, b.unhurried)
 	if err != nil {
-		b.refuse(w, statusOf(err))
+		if status := statusOf(err); status == http.StatusNotModified {
+			w.WriteHeader(status)
+		} else {
+			objects.Refuse(w, status)
+		}
 		return
 	}
 	defer func() { _ = out.Body.Close() }() // the reader left, or all was read
@@ -96,19 +72,6 @@ func statusOf(err error) int {
 		return http.StatusRequestedRangeNotSatisfiable
 	}
 	return http.StatusServiceUnavailable
-}
-
-// refuse lets caches ask again soon: a segment may come any moment.
-func (b *Bucket) refuse(w http.ResponseWriter, status int) {
-	if status == http.StatusNotModified {
-		w.WriteHeader(status)
-		return
-	}
-	w.Header().Set("Cache-Control", "max-age=0, s-maxage=1")
-	if status == http.StatusServiceUnavailable {
-		w.Header().Set("Cache-Control", "no-store")
-	}
-	http.Error(w, strings.ToLower(http.StatusText(status)), status)
 }
 
 // headerTimeout is how long the bucket may think before an unhurried answer.

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/roomcast/roomcast/internal/control"
+	"github.com/roomcast/roomcast/internal/objects"
 )
 
 // unhurried lets a body take as long as it has to.
@@ -43,7 +44,7 @@ func (b *Bucket) PutFrom(ctx context.Context, key string, r io.Reader, opt contr
 }
 
 func (b *Bucket) putFrom(ctx context.Context, key string, r io.Reader, opt control.PutOptions) (string, error) {
-	if err := checkKey(key); err != nil {
+	if err := objects.CheckKey(key); err != nil {
 		return "", err
 	}
 	if opt.IfMatch != "" || opt.IfNoneMatch {
@@ -156,7 +157,7 @@ func nextPart(r io.Reader, size int) (body []byte, more bool, err error) {
 // GetRange answers up to size bytes of an object from a place on, none where
 // it ends before, and how long the object is.
 func (b *Bucket) GetRange(ctx context.Context, key string, from, size int64) ([]byte, int64, error) {
-	err := checkKey(key)
+	err := objects.CheckKey(key)
 	for attempt := 1; err == nil; attempt++ {
 		body, total, readErr := b.getRange(ctx, key, from, size)
 		var broken *brokenBody
@@ -196,7 +197,7 @@ func (b *Bucket) getRange(ctx context.Context, key string, from, size int64) ([]
 // GetTo copies an object of any size to w. Where it breaks off it goes on from
 // there, with the same version of the object.
 func (b *Bucket) GetTo(ctx context.Context, key string, w io.Writer) error {
-	err := checkKey(key)
+	err := objects.CheckKey(key)
 	in := &s3.GetObjectInput{Bucket: &b.name, Key: &key}
 	done := int64(0)
 	for attempt := 1; err == nil; attempt++ {

@@ -122,9 +122,9 @@ func importRules() []importRule {
 		},
 		{
 			name:   "rule 6",
-			reason: "only store/dynamo, queue/sqs, objects/s3, cdn, fleet, tasks and mains know the AWS SDK",
+			reason: "only store/dynamo, queue/sqs, objects/s3, awsretry, cdn, fleet, tasks and mains know the AWS SDK",
 			breaks: func(f source, im imported) bool {
-				return within(im.path, awsSDK) && !withinAny(f.dir, "internal/store/dynamo", "internal/queue/sqs", "internal/objects/s3", "internal/cdn", "internal/fleet", "internal/tasks") && !f.isMain() && !f.isTestSupport()
+				return within(im.path, awsSDK) && !withinAny(f.dir, "internal/store/dynamo", "internal/queue/sqs", "internal/objects/s3", "internal/awsretry", "internal/cdn", "internal/fleet", "internal/tasks") && !f.isMain() && !f.isTestSupport()
 			},
 		},
 		{

@@ -138,7 +138,7 @@ func isTestSupport(dir string) bool {
 	for _, support := range []string{
 		"internal/e2e", "internal/sim", "internal/mediatest", "internal/archtest",
 		"internal/store/storetest", "internal/queue/queuetest", "internal/objects/objectstest", "internal/localstacktest",
-		"internal/lambdatest", "internal/infratest",
+		"internal/lambdatest", "internal/infratest", "internal/awsretry/awsfault",
 	} {
 		if within(dir, support) {
 			return true

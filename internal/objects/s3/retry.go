@@ -3,13 +3,8 @@ package s3
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
@@ -18,35 +13,18 @@ import (
 	"github.com/roomcast/roomcast/internal/control"
 )
 
-const (
-	maxAttempts = 4
-	maxBackoff  = time.Second
-)
+const maxAttempts = 4
 
-// newRetryer adds to the SDK's standard rules (throttling, 5xx, timeouts, cut
-// connections) what is safe here: every write is idempotent, or finds its own
-// effect. Attempts are bounded, so there is no quota besides.
-func newRetryer() aws.Retryer {
-	return retry.NewStandard(func(o *retry.StandardOptions) {
-		o.MaxAttempts = maxAttempts
-		o.MaxBackoff = maxBackoff
-		o.RateLimiter = ratelimit.None
-		o.Retryables = append(o.Retryables, retry.IsErrorRetryableFunc(retryable))
-	})
-}
-
+// retryable is what may be tried again here besides: every write is idempotent,
+// or finds its own effect.
 func retryable(err error) aws.Ternary {
 	var api smithy.APIError
-	var broken *smithy.DeserializationError
-	var network net.Error
-	switch {
-	// Two conditional writes met: neither is decided (S3, PutObject, 409).
-	case errors.As(err, &api) && (api.ErrorCode() == "ConditionalRequestConflict" || api.ErrorCode() == "OperationAborted"):
-		return aws.TrueTernary
-	case errors.As(err, &api) && api.ErrorCode() == "SlowDown":
-		return aws.TrueTernary
-	case errors.As(err, &broken), errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
-		return aws.TrueTernary
+	if errors.As(err, &api) {
+		switch api.ErrorCode() {
+		// Two conditional writes met: neither is decided (S3, PutObject, 409).
+		case "ConditionalRequestConflict", "OperationAborted", "SlowDown":
+			return aws.TrueTernary
+		}
 	}
 	return aws.UnknownTernary
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 
+	"github.com/roomcast/roomcast/internal/awsretry"
 	"github.com/roomcast/roomcast/internal/control"
 )
 
@@ -77,7 +78,7 @@ func New(opt Options) (*Bucket, error) {
 		stream: awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = headerTimeout }),
 		api: s3.NewFromConfig(opt.AWS, func(o *s3.Options) {
 			o.HTTPClient = client
-			o.Retryer = newRetryer()
+			o.Retryer = awsretry.New(awsretry.Options{Attempts: maxAttempts, Own: retryable})
 			o.UsePathStyle = opt.AWS.BaseEndpoint != nil
 			// A checksum or a hash of the body would be computed for every
 			// segment; TLS guards it already. The default checksum signs the

@@ -11,6 +11,7 @@ import (
 
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/roomcast/roomcast/internal/awsretry/awsfault"
 	"github.com/roomcast/roomcast/internal/control"
 )
 
@@ -84,18 +85,18 @@ func TestAFileGoesThereAndBack(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = f.Close() })
 	faulty := opt
-	faulty.AWS = inject(opt.AWS, "PutObject", 1, lost, nil)
+	faulty.AWS = awsfault.Inject(opt.AWS, "PutObject", 1, awsfault.Lost)
 	if _, err := open(t, faulty).PutFrom(t.Context(), "posts/p/original.mp4", f, control.PutOptions{ContentType: "video/mp4"}); err != nil {
 		t.Fatal(err)
 	}
-	faulty.AWS = inject(opt.AWS, "GetObject", 3, torn, nil)
+	faulty.AWS = awsfault.Inject(opt.AWS, "GetObject", 3, awsfault.Torn)
 	var back bytes.Buffer
 	if err := open(t, faulty).GetTo(t.Context(), "posts/p/original.mp4", &back); err != nil || !bytes.Equal(back.Bytes(), content) {
 		t.Fatalf("%d bytes, %v", back.Len(), err)
 	}
 	// In parts, of which one is lost; and what cannot be finished is aborted.
 	long := bytes.Repeat(content, 20)
-	faulty.AWS = inject(opt.AWS, "UploadPart", 1, lost, nil)
+	faulty.AWS = awsfault.Inject(opt.AWS, "UploadPart", 1, awsfault.Lost)
 	if _, err := open(t, faulty).PutFrom(t.Context(), "posts/p/long.mp4", bytes.NewReader(long), control.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -103,9 +104,9 @@ func TestAFileGoesThereAndBack(t *testing.T) {
 	if err := b.GetTo(t.Context(), "posts/p/long.mp4", &back); err != nil || !bytes.Equal(back.Bytes(), long) {
 		t.Fatalf("%d bytes, %v", back.Len(), err)
 	}
-	faulty.AWS = inject(opt.AWS, "UploadPart", 1, answers(403, "AccessDenied"), nil)
+	faulty.AWS = awsfault.Inject(opt.AWS, "UploadPart", 1, answers(403, "AccessDenied"))
 	aborted := 0
-	faulty.AWS = inject(faulty.AWS, "AbortMultipartUpload", 0, nil, func(*smithyhttp.Request) { aborted++ })
+	faulty.AWS = awsfault.Watch(faulty.AWS, "AbortMultipartUpload", func(*smithyhttp.Request) { aborted++ })
 	if _, err := open(t, faulty).PutFrom(t.Context(), "posts/p/never.mp4", bytes.NewReader(long), control.PutOptions{}); err == nil || aborted != 1 {
 		t.Errorf("%v, aborted %d times", err, aborted)
 	}

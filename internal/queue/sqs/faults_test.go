@@ -1,81 +1,26 @@
 package sqs_test
 
 import (
-	"context"
 	"errors"
-	"io"
-	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/middleware"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/roomcast/roomcast/internal/awsretry/awsfault"
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/queue/sqs"
 )
 
-// fault spoils one attempt of an operation. next sends it.
-type fault func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error)
-
-// inject lets the first n attempts of the operation meet f.
-func inject(cfg aws.Config, operation string, n int64, f fault) aws.Config {
-	var met atomic.Int64
-	cfg.APIOptions = append(cfg.APIOptions, func(stack *middleware.Stack) error {
-		if stack.ID() != operation {
-			return nil
-		}
-		return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("Fault",
-			func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
-				if met.Add(1) > n {
-					return next.HandleDeserialize(ctx, in)
-				}
-				return f(ctx, in, next)
-			}), middleware.After)
-	})
-	return cfg
-}
-
 // answers is a fault that AWS itself answers instead of doing the work.
-func answers(status int, code string) fault {
-	return func(context.Context, middleware.DeserializeInput, middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
-		return middleware.DeserializeOutput{RawResponse: &smithyhttp.Response{Response: &http.Response{
-			StatusCode: status, Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}},
-			Body: io.NopCloser(strings.NewReader(`{"__type":"com.amazonaws.sqs#` + code + `","message":"injected"}`)),
-		}}}, middleware.Metadata{}, nil
-	}
+func answers(status int, code string) awsfault.Fault {
+	return awsfault.Answer(status, "application/x-amz-json-1.0", `{"__type":"com.amazonaws.sqs#`+code+`","message":"injected"}`)
 }
 
-// lost is a request that is done and whose connection is cut before the answer.
-func lost(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
-	out, m, err := next.HandleDeserialize(ctx, in)
-	if r, ok := out.RawResponse.(*smithyhttp.Response); ok {
-		_ = r.Body.Close()
-	}
-	return middleware.DeserializeOutput{}, m, errors.Join(err, &awshttp.ResponseTimeoutError{TimeoutDur: time.Second})
-}
-
-// torn is a request that is done and whose answer breaks off in its body
-// (aws-sdk-go-v2 issue 2737).
-func torn(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
-	out, m, err := next.HandleDeserialize(ctx, in)
-	if r, ok := out.RawResponse.(*smithyhttp.Response); ok {
-		r.Body = io.NopCloser(io.MultiReader(io.LimitReader(r.Body, 5), brokenReader{}))
-	}
-	return out, m, err
-}
-
-type brokenReader struct{}
-
-func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
-
-var everyFault = map[string]fault{
-	"throttled": answers(400, "RequestThrottled"), "5xx": answers(503, "ServiceUnavailable"), "lost": lost, "torn": torn,
+var everyFault = map[string]awsfault.Fault{
+	"throttled": answers(400, "RequestThrottled"), "5xx": answers(503, "ServiceUnavailable"), "lost": awsfault.Lost, "torn": awsfault.Torn,
 }
 
 func TestFaultsAreTriedAgainAndNothingIsDoubledOrLost(t *testing.T) {
@@ -85,7 +30,7 @@ func TestFaultsAreTriedAgainAndNothingIsDoubledOrLost(t *testing.T) {
 	for name, f := range everyFault {
 		t.Run("send "+name, func(t *testing.T) {
 			faulty := opt
-			faulty.AWS = inject(opt.AWS, "SendMessage", 2, f)
+			faulty.AWS = awsfault.Inject(opt.AWS, "SendMessage", 2, f)
 			if err := open(t, faulty).Send(ctx, control.QueueMessage{Group: name, DedupID: "d", Body: []byte("once")}); err != nil {
 				t.Fatal(err)
 			}
@@ -103,7 +48,7 @@ func TestFaultsAreTriedAgainAndNothingIsDoubledOrLost(t *testing.T) {
 		})
 		t.Run("acknowledge "+name, func(t *testing.T) {
 			faulty := opt
-			faulty.AWS = inject(opt.AWS, "DeleteMessage", 2, f)
+			faulty.AWS = awsfault.Inject(opt.AWS, "DeleteMessage", 2, f)
 			q := open(t, faulty)
 			if err := q.Send(ctx, control.QueueMessage{Group: "ack " + name, DedupID: "d", Body: []byte("x")}); err == nil {
 				t.Fatal("a group with a space was accepted") // SQS's own alphabet
@@ -125,7 +70,7 @@ func TestFaultsAreTriedAgainAndNothingIsDoubledOrLost(t *testing.T) {
 func TestAnOutageIsNoConflictAndTheReceiptStaysGood(t *testing.T) {
 	opt, _ := deployed(t)
 	faulty := opt
-	faulty.AWS = inject(opt.AWS, "DeleteMessage", 6, answers(503, "ServiceUnavailable")) // every attempt of one call
+	faulty.AWS = awsfault.Inject(opt.AWS, "DeleteMessage", 6, answers(503, "ServiceUnavailable")) // every attempt of one call
 	q := open(t, faulty)
 	ctx := t.Context()
 	if err := q.Send(ctx, control.QueueMessage{Group: "g", DedupID: "d", Body: []byte("x")}); err != nil {

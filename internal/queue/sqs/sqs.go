@@ -17,10 +17,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/roomcast/roomcast/internal/awsretry"
 	"github.com/roomcast/roomcast/internal/control"
 )
 
 const (
+	maxAttempts = 6
 	// defaultAttemptTimeout is many times what SQS needs.
 	defaultAttemptTimeout = 5 * time.Second
 	// sendConns bounds the connections of Send: a burst of events must not hold
@@ -102,7 +104,8 @@ func New(opt Options) (*Queue, error) {
 		send: short.WithTransportOptions(func(t *http.Transport) { t.MaxConnsPerHost = sendConns }),
 		api: sqs.NewFromConfig(opt.AWS, func(o *sqs.Options) {
 			o.HTTPClient = short
-			o.Retryer = newRetryer()
+			// Every call may be repeated: Send has its DedupID, Receive its attempt id.
+			o.Retryer = awsretry.New(awsretry.Options{Attempts: maxAttempts})
 		}),
 	}, nil
 }

@@ -16,12 +16,13 @@ import (
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/roomcast/roomcast/internal/awsretry/awsfault"
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/queue/sqs"
 )
 
 // refusing answers 200 and that SQS took none of the entries.
-func refusing(senderFault bool) fault {
+func refusing(senderFault bool) awsfault.Fault {
 	return func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
 		var failed []string
 		for i := range 10 {
@@ -42,10 +43,10 @@ func TestWakeUpsArriveEachAtLeastOnce(t *testing.T) {
 		ups = append(ups, control.WakeUp{EndpointID: fmt.Sprint("whe_", i%3), Group: fmt.Sprint("room_", i)})
 	}
 	later := control.WakeUp{JobID: "job_1", After: 14 * time.Minute}
-	for name, f := range map[string]fault{"nothing": nil, "throttled": answers(400, "RequestThrottled"), "an outage": answers(503, "ServiceUnavailable"), "a lost answer": lost, "not taken": refusing(false)} {
+	for name, f := range map[string]awsfault.Fault{"nothing": nil, "throttled": answers(400, "RequestThrottled"), "an outage": answers(503, "ServiceUnavailable"), "a lost answer": awsfault.Lost, "not taken": refusing(false)} {
 		hurt := opt
 		if f != nil {
-			hurt.AWS = inject(opt.AWS, "SendMessageBatch", 1, f)
+			hurt.AWS = awsfault.Inject(opt.AWS, "SendMessageBatch", 1, f)
 		}
 		w, err := sqs.NewWaker(hurt)
 		if err != nil {
@@ -94,9 +95,9 @@ func TestWakeUpsThatAreNotTakenAreAnError(t *testing.T) {
 		calls.Add(1)
 		return refusing(false)(ctx, in, next)
 	}
-	for name, f := range map[string]fault{"refused": answers(403, "AccessDenied"), "a fault of ours": refusing(true), "not taken for long": count} {
+	for name, f := range map[string]awsfault.Fault{"refused": answers(403, "AccessDenied"), "a fault of ours": refusing(true), "not taken for long": count} {
 		hurt := opt
-		hurt.AWS = inject(opt.AWS, "SendMessageBatch", 100, f)
+		hurt.AWS = awsfault.Inject(opt.AWS, "SendMessageBatch", 100, f)
 		w, err := sqs.NewWaker(hurt)
 		if err != nil {
 			t.Fatal(err)

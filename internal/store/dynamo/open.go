@@ -16,6 +16,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"github.com/roomcast/roomcast/internal/awsretry"
 	"github.com/roomcast/roomcast/internal/control"
 )
 
@@ -87,7 +88,7 @@ func New(opt Options) (*Store, error) {
 	return &Store{
 		api: dynamodb.NewFromConfig(opt.AWS, func(o *dynamodb.Options) {
 			o.HTTPClient = client
-			o.Retryer = newRetryer()
+			o.Retryer = awsretry.New(awsretry.Options{Attempts: maxAttempts, Own: retryable, Backoff: backoff})
 		}),
 		table:  aws.String(opt.Table),
 		region: opt.AWS.Region,

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomcast/roomcast/internal/e2e/program"
 	"github.com/roomcast/roomcast/internal/mediatest"
 )
 
@@ -28,7 +29,7 @@ func TestOtherEncodersArePublishedWhole(t *testing.T) {
 			pipeline := fmt.Sprintf("filesrc location=%s ! flvdemux name=in  flvmux name=out streamable=true ! "+sink+
 				"  in.video ! queue ! h264parse ! out.  in.audio ! queue ! aacparse ! out.", file, key.url())
 			cmd := exec.Command("gst-launch-1.0", append([]string{"-e"}, strings.Fields(pipeline)...)...)
-			var said output
+			var said program.Output
 			cmd.Stdout, cmd.Stderr = &said, &said
 			if err := cmd.Start(); err != nil {
 				t.Fatalf("%v: `make deps` installs it", err)

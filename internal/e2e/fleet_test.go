@@ -24,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
+	"github.com/roomcast/roomcast/internal/e2e/program"
 	"github.com/roomcast/roomcast/internal/localstacktest"
 )
 
@@ -171,7 +172,7 @@ type task struct {
 	f         *fleet
 	colour    string
 	rtmp, web string
-	out       output
+	out       program.Output
 	cmd       *exec.Cmd
 	exited    chan error
 	mu        sync.Mutex

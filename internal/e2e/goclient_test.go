@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/client"
+	"github.com/roomcast/roomcast/internal/e2e/program"
 	"github.com/roomcast/roomcast/internal/mediatest"
 )
 
@@ -84,7 +85,7 @@ func liveByExample(t *testing.T, m *machine, user string, command ...string) str
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	var out output
+	var out program.Output
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/roomcast/roomcast/internal/e2e/program"
 )
 
 // snippets are the fenced blocks of a page: those of bash as one script, the
@@ -113,7 +115,7 @@ func TestEveryLineOfTheGuideRuns(t *testing.T) {
 			cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 			cmd.WaitDelay = time.Second
 			cmd.Env = append(os.Environ(), "ROOMCAST_HTTP="+places.Replace("127.0.0.1:8080"), "ROOMCAST_RTMP="+freeAddress(t), "GOFLAGS=-mod=mod")
-			var out output
+			var out program.Output
 			cmd.Stdout, cmd.Stderr = &out, &out
 			err := cmd.Start()
 			if err == nil {

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,53 +10,19 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/roomcast/roomcast/client"
 	"github.com/roomcast/roomcast/internal/e2e/freeport"
+	"github.com/roomcast/roomcast/internal/e2e/program"
 )
 
-// binary is the program under test, built once by TestMain.
+// binary is the program under test, built once.
 var binary string
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "roomcast-e2e-")
-	if err == nil {
-		binary = filepath.Join(dir, "roomcast")
-		build := exec.Command("go", "build", "-o", binary, "../../cmd/roomcast")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		build.Stdout, build.Stderr = os.Stdout, os.Stderr
-		err = build.Run()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "build roomcast:", err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
-}
-
-// output collects what a process prints; safe for concurrent use.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
+func TestMain(m *testing.M) { program.Main(m, &binary, 2) }
 
 // machine is one installation: a data directory, fixed addresses, and the
 // process that runs on them now.
@@ -68,7 +33,7 @@ type machine struct {
 	env        []string // besides this process's own
 	cmd        *exec.Cmd
 	exited     chan error
-	out        output
+	out        program.Output
 	api        *client.Client // with the first app's credentials
 	operator   *client.Client
 	startedIn  time.Duration

@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,28 +16,13 @@ import (
 
 	"github.com/roomcast/roomcast/client"
 	"github.com/roomcast/roomcast/internal/e2e/freeport"
+	"github.com/roomcast/roomcast/internal/e2e/program"
 )
 
-// binary is the program under test, built once by TestMain.
+// binary is the program under test, built once.
 var binary string
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "roomcast-chaos-")
-	if err == nil {
-		binary = filepath.Join(dir, "roomcast")
-		build := exec.Command("go", "build", "-o", binary, "../../../cmd/roomcast")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		build.Stdout, build.Stderr = os.Stdout, os.Stderr
-		err = build.Run()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "build roomcast:", err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { program.Main(m, &binary, 3) }
 
 // process is one `roomcast up`: a data directory, fixed addresses, and what
 // runs on them now. Safe for concurrent use.
@@ -47,7 +31,7 @@ type process struct {
 	dir        string
 	http, rtmp string
 	env        []string // besides this process's own
-	out        output
+	out        program.Output
 
 	mu     sync.Mutex
 	cmd    *exec.Cmd // nil = it does not run
@@ -60,7 +44,7 @@ func newProcess(t *testing.T, name string, env ...string) *process {
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			t.Logf("%s said at last:\n%s", name, p.out.tail(20_000))
+			t.Logf("%s said at last:\n%s", name, tail(p.out.String(), 20_000))
 		}
 	})
 	return p
@@ -184,26 +168,8 @@ func (p *process) secrets() (c secrets, err error) {
 	return c, err
 }
 
-// output collects what a process prints. Safe for concurrent use.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
-func (o *output) tail(n int) string {
-	s := o.String()
+// tail is the end of a text, in whole lines, of at most n bytes.
+func tail(s string, n int) string {
 	if len(s) > n {
 		s = s[len(s)-n:]
 		_, s, _ = strings.Cut(s, "\n")

@@ -93,7 +93,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 			"PATH=", // without ffmpeg: recordings stay as they were streamed
 		}, l.env()...)...)}
 		if _, err := s.start(); err != nil {
-			t.Fatal(err, s.out.tail(5000))
+			t.Fatal(err, tail(s.out.String(), 5000))
 		}
 		w.sites = append(w.sites, s)
 	}

@@ -145,6 +145,9 @@ func (s *stage) publish(p ladder.Profile) *session {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	if err := out.Resume(context.Background()); err != nil {
+		s.t.Fatal(err)
+	}
 	k := &session{s: s}
 	k.ladder = transcode.New(transcode.Options{
 		Tool: s.tool, Profile: p, Known: resumed.Videos, Sink: direct{out, k}, Now: s.clock,

@@ -126,6 +126,9 @@ type publisher struct {
 
 func (s *stage) open(objects control.Objects, epoch uint64, tracks ...string) (*publisher, upload.Resumed, error) {
 	out, resumed, err := upload.Open(s.t.Context(), objects, "p1", epoch, s.options())
+	if err == nil {
+		err = out.Resume(s.t.Context())
+	}
 	return &publisher{s: s, out: out, run: segment.Run{Epoch: epoch, Index: -1}, tracks: tracks}, resumed, err
 }
 

@@ -26,6 +26,7 @@ type Output struct {
 	live   manifest.Presentation // as last written; without segments = nothing is published
 	record []byte                // the bytes of v.m3u8 behind live
 	etags  map[string]string     // of the manifests, as last written or read
+	shown  bool                  // what Open found had manifests for players
 	master string                // what master.m3u8 says, but for its version
 
 	init *segment.Init // the current run's; nil before the first
@@ -49,9 +50,9 @@ type Resumed struct {
 
 // Open reads what is published under live/<playID> and, where there is
 // something, makes it the epoch's own: v.m3u8 is rewritten conditionally, so
-// that a worker of an older epoch that wakes up cannot write any more, then
-// the other manifests are completed. ErrEnded, ErrFenced (a newer epoch was
-// here), control.ErrNoSpace, or an outage.
+// that a worker of an older epoch that wakes up cannot write any more. The
+// other manifests are Resume's. ErrEnded, ErrFenced (a newer epoch was here),
+// control.ErrNoSpace, or an outage.
 func Open(ctx context.Context, objects control.Objects, playID string, epoch uint64, opt Options) (*Output, Resumed, error) {
 	opt, err := opt.withDefaults()
 	if err != nil {
@@ -102,8 +103,46 @@ func (o *Output) resume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if o.hidden && shown {
-		return o.hide(ctx)
+	o.shown = shown
+	return nil
+}
+
+// Resume completes what an older session left: the manifests that it did not
+// come to write any more, or, of a session whose media are only recorded, those
+// that nobody may open now. It is called once, before Init, and may take its
+// time while the first segment is collected: a viewer is not kept by it.
+func (o *Output) Resume(ctx context.Context) error {
+	return o.step(func() error {
+		switch {
+		case o.record == nil:
+			return nil
+		case o.hidden && o.shown:
+			return o.hide(ctx)
+		}
+		return o.complete(ctx)
+	})
+}
+
+// complete reads the manifests that follow from the record, for their ETags, and
+// writes those that are not what the record demands (see writeDerived).
+func (o *Output) complete(ctx context.Context) error {
+	files := o.live.Derived()
+	found := make([][]byte, len(files))
+	etags := make([]string, len(files))
+	if err := o.each(len(files), func(i int) (err error) {
+		found[i], etags[i], err = o.bucket.get(ctx, files[i].Name)
+		if errors.Is(err, control.ErrNotFound) {
+			return nil
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	for i, f := range files {
+		o.etags[f.Name] = etags[i]
+	}
+	if err := o.stillOurs(ctx); err != nil {
+		return err
 	}
 	return o.writeOthers(ctx)
 }

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/manifest"
+	"github.com/roomcast/roomcast/workers/ingest/segment"
 	"github.com/roomcast/roomcast/workers/ingest/upload"
 )
 
@@ -256,4 +258,55 @@ func TestACancelledSessionStops(t *testing.T) {
 	if f.puts != 1 {
 		t.Errorf("%d tries after the end of the context", f.puts)
 	}
+}
+
+// TestWhoComesBackWaitsForOneReadAndOneWrite: before its first picture, that is.
+// What else a new session does to what it goes on with is done while its first
+// segment is collected, and leaves the first segment nothing to look up.
+func TestWhoComesBackWaitsForOneReadAndOneWrite(t *testing.T) {
+	s := newStage(t)
+	s.mustOpen(1, "v", "a").mustPlay(3)
+	c := &counted{Objects: s.store}
+	out, _, err := upload.Open(t.Context(), c, "p1", 2, s.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.gets != 1 || c.puts != 1 {
+		t.Errorf("%d reads and %d writes before the first picture", c.gets, c.puts)
+	}
+	c.gets, c.puts = 0, 0
+	if err := out.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if c.gets != 4 || c.puts != 3 {
+		t.Errorf("%d reads and %d writes for three manifests", c.gets, c.puts)
+	}
+	c.gets, c.puts = 0, 0
+	p := &publisher{s: s, out: out, run: segment.Run{Epoch: 2, Index: -1}, tracks: []string{"v", "a"}}
+	p.mustPlay(1)
+	if c.gets != 0 || c.puts != 7 {
+		t.Errorf("%d reads and %d writes for the first segment, its two init segments and three manifests", c.gets, c.puts)
+	}
+	s.sound()
+}
+
+// counted counts calls. One writer.
+type counted struct {
+	control.Objects
+	mu         sync.Mutex
+	gets, puts int
+}
+
+func (c *counted) Get(ctx context.Context, key string) ([]byte, control.ObjectInfo, error) {
+	c.mu.Lock()
+	c.gets++
+	c.mu.Unlock()
+	return c.Objects.Get(ctx, key)
+}
+
+func (c *counted) Put(ctx context.Context, key string, body [][]byte, o control.PutOptions) (string, error) {
+	c.mu.Lock()
+	c.puts++
+	c.mu.Unlock()
+	return c.Objects.Put(ctx, key, body, o)
 }

@@ -11,6 +11,8 @@ import (
 
 // Sink is what a Queue feeds: an *Output.
 type Sink interface {
+	// Resume is called once, before everything else.
+	Resume(ctx context.Context) error
 	Init(ctx context.Context, in segment.Init) error
 	Segment(ctx context.Context, s segment.Segment) (Ack, error)
 }
@@ -140,6 +142,10 @@ func (q *Queue) Close(ctx context.Context) error {
 
 func (q *Queue) run(ctx context.Context) {
 	defer close(q.done)
+	if err := q.sink.Resume(ctx); err != nil {
+		q.fail(err)
+		return
+	}
 	for {
 		select {
 		case <-ctx.Done():

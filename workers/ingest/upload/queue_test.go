@@ -20,6 +20,8 @@ type gate struct {
 	turn chan error
 }
 
+func (g *gate) Resume(context.Context) error { return nil }
+
 func (g *gate) Init(ctx context.Context, in segment.Init) error { return g.pass(ctx, -in.Run.Index) }
 
 func (g *gate) Segment(ctx context.Context, s segment.Segment) (upload.Ack, error) {

@@ -10,10 +10,14 @@ import (
 )
 
 const (
-	// lookEvery is how often the directory is asked about an interrupted stream.
+	// lookEvery is how often the directory is asked about an interrupted stream
+	// whose viewers wait; in its first soonFor, when most encoders come back, it
+	// is soonEvery.
 	lookEvery = 500 * time.Millisecond
+	soonEvery = 200 * time.Millisecond
+	soonFor   = 5 * time.Second
 	// silentAfter is when a pull that brings nothing is looked after.
-	silentAfter = 1500 * time.Millisecond
+	silentAfter = time.Second
 	findTimeout = 2 * time.Second
 )
 
@@ -36,28 +40,52 @@ func (s *stream) keep() {
 func (s *stream) look() {
 	h := s.hub
 	for {
-		ctx, cancel := context.WithTimeout(h.ctx, findTimeout)
-		place, err := h.Directory.Find(ctx, s.id)
-		cancel()
-		switch {
-		case h.ctx.Err() != nil:
+		moved := false
+		if s.watched() {
+			ctx, cancel := context.WithTimeout(h.ctx, findTimeout)
+			place, err := h.Directory.Find(ctx, s.id)
+			cancel()
+			switch {
+			case h.ctx.Err() != nil: // seen below
+			case errors.Is(err, ErrNotFound), err == nil && !place.Playable:
+				s.end(ErrEnded)
+				return
+			case err != nil:
+				h.Log.Warn("where is the stream", "playId", s.id, "err", err)
+			case h.Pull != nil && place.Worker != "" && place.Worker != h.Worker && place.Address != "":
+				if s.wanted(h.Now()) {
+					moved = errors.Is(s.pull(place), ErrMoved)
+				}
+			}
+		}
+		if h.ctx.Err() != nil {
 			s.end(ErrShutdown)
 			return
-		case errors.Is(err, ErrNotFound), err == nil && !place.Playable:
-			s.end(ErrEnded)
-			return
-		case err != nil:
-			h.Log.Warn("where is the stream", "playId", s.id, "err", err)
-		case h.Pull != nil && place.Worker != "" && place.Worker != h.Worker && place.Address != "":
-			if s.wanted(h.Now()) {
-				s.pull(place)
-			}
 		}
 		if s.settled(h.Now()) {
 			return
 		}
-		_ = h.Sleep(h.ctx, lookEvery) // the end is seen above
+		if !moved {
+			_ = h.Sleep(h.ctx, s.patience(h.Now())) // the end is seen above
+		}
 	}
+}
+
+// watched: somebody waits, or is relayed to.
+func (s *stream) watched() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.viewers > 0
+}
+
+// patience is how long to wait until the directory is asked again.
+func (s *stream) patience(now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Sub(s.lastAt) < soonFor {
+		return soonEvery
+	}
+	return lookEvery
 }
 
 // wanted: somebody watches, or did a moment ago.
@@ -102,8 +130,8 @@ func (s *stream) finish(why error) {
 }
 
 // pull relays the stream from where it is until it is somewhere else, or
-// nobody wants it.
-func (s *stream) pull(from Place) {
+// nobody wants it; the error says why we ended it, if we did.
+func (s *stream) pull(from Place) error {
 	h := s.hub
 	f := &Feed{s: s, relayed: true}
 	ctx, cancel := context.WithCancelCause(h.ctx)
@@ -111,7 +139,7 @@ func (s *stream) pull(from Place) {
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		for h.Sleep(ctx, lookEvery) == nil {
+		for h.Sleep(ctx, soonEvery) == nil {
 			if err := s.pulled(ctx, f, from); err != nil {
 				cancel(err)
 			}
@@ -139,6 +167,7 @@ func (s *stream) pull(from Place) {
 	}
 	s.mu.Unlock()
 	h.Log.Info("relay ended", "playId", s.id, "from", from.Worker, "err", err, "why", fmt.Sprint(why))
+	return why
 }
 
 // pulled says why a pull should end; nil = it should not.

@@ -80,7 +80,7 @@ type Worker struct {
 func New(o Options) (*Worker, error) {
 	w := &Worker{Options: o}
 	h := hub.Options{
-		Worker: string(o.ID), Directory: playIDs{o.PlayIDs}, Now: o.Now, Sleep: o.Sleep, Log: o.Log,
+		Worker: string(o.ID), Directory: &playIDs{store: o.PlayIDs, leases: o.Leases, keys: map[string]broadcast.KeyID{}}, Now: o.Now, Sleep: o.Sleep, Log: o.Log,
 		MaxViewers: o.MaxViewers, MaxPerAddress: o.MaxViewersPerAddress, LoadBalancers: o.LoadBalancers,
 	}
 	if o.RelaySecret != "" {
@@ -146,23 +146,4 @@ func (e events) Send(ctx context.Context, ev broadcast.Event) error {
 		return err
 	}
 	return e.queue.Send(ctx, m)
-}
-
-// playIDs leads viewers to streams by the leases.
-type playIDs struct{ store control.PlayIDs }
-
-// Find implements hub.Directory.
-func (p playIDs) Find(ctx context.Context, id string) (hub.Place, error) {
-	lease, err := p.store.LeaseOfPlayID(ctx, broadcast.PlayID(id))
-	if errors.Is(err, control.ErrNotFound) {
-		return hub.Place{}, hub.ErrNotFound
-	}
-	if err != nil {
-		return hub.Place{}, err
-	}
-	place := hub.Place{Playable: lease.Mode.RTMP(), Epoch: lease.Epoch}
-	if lease.Holder != nil {
-		place.Worker, place.Address = string(lease.Holder.Worker), lease.Holder.Address
-	}
-	return place, nil
 }

@@ -17,9 +17,6 @@ const (
 	// emptyFor is how long nobody must have been there: who was on the way
 	// when the load balancer let go of this worker has come by then.
 	emptyFor = 10 * time.Second
-	// awayEvery is the pause between two publishers that are sent away: who
-	// takes them in must not be overrun.
-	awayEvery = 200 * time.Millisecond
 	// joinFor is how long a worker serves that was never wanted: it waits for
 	// its colour's turn, which comes when enough of its kind are healthy.
 	joinFor = time.Hour
@@ -68,6 +65,7 @@ type Drainer struct {
 	protected   bool
 	protectedAt time.Time
 	busyAt      time.Time
+	farewell    Farewell
 }
 
 // New makes a Drainer for a worker that its service has registered.
@@ -90,10 +88,12 @@ func (d *Drainer) Run(ctx context.Context) error {
 			d.Log.Info("drained", "took", d.Now().Sub(d.since))
 			return nil
 		}
-		if d.drainedFor() >= d.MaxDrain {
-			if err := SendAll(ctx, d.Gate, d.Sleep); err != nil {
-				return err
-			}
+		if d.drainedFor() < d.MaxDrain {
+			d.farewell = Farewell{Gate: d.Gate, Now: d.Now, Sleep: d.Sleep}
+		} else if more, err := d.farewell.Next(ctx); err != nil {
+			return err
+		} else if more {
+			continue
 		}
 		if d.drainedFor() >= 2*d.MaxDrain && d.Gate.Publishers() == 0 {
 			d.Log.Warn("drained by force: who still watches here is cut", "viewers", d.Viewers())
@@ -111,16 +111,6 @@ func (d *Drainer) drainedFor() time.Duration {
 		return 0
 	}
 	return d.Now().Sub(d.since)
-}
-
-// SendAll sends publishers away, at most 5 a second, until all inside are told.
-func SendAll(ctx context.Context, g *Gate, sleep func(context.Context, time.Duration) error) error {
-	for g.SendAway() {
-		if err := sleep(ctx, awayEvery); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // look asks for the wanted colour every 10 s.

@@ -26,6 +26,7 @@ type world struct {
 	fail    error // of every call
 	calls   []string
 	viewers int
+	rhythm  time.Duration // see LeaveIn
 	kicked  []time.Time
 	began   time.Time
 }
@@ -64,13 +65,21 @@ func (w *world) told() []string {
 
 // Publish implements rtmpin.Handler.
 func (w *world) Publish(context.Context, rtmpin.PublishRequest, rtmpin.Conn) (rtmpin.Publisher, error) {
-	return publisher{}, nil
+	return publisher{w}, nil
 }
 
-type publisher struct{}
+type publisher struct{ w *world }
 
 func (publisher) Message(rtmpin.Message) error { return nil }
-func (publisher) End(rtmpin.EndCause, error)   {}
+
+// LeaveIn implements drain.Leaver: all key frames come at the same moments.
+func (p publisher) LeaveIn(now time.Time) time.Duration {
+	if p.w.rhythm == 0 {
+		return 0
+	}
+	return p.w.rhythm - now.Sub(p.w.began)%p.w.rhythm
+}
+func (publisher) End(rtmpin.EndCause, error) {}
 func (c *conn) Kick(_, _ string) {
 	c.w.set(func() { c.w.kicked = append(c.w.kicked, time.Now()) })
 	c.pub.End(0, nil)
@@ -226,6 +235,64 @@ func TestAfterMaxDrainPublishersAreSentAwayAtMostFiveASecond(t *testing.T) {
 		}
 		if d := time.Since(w.began); d < 2*time.Hour || d > 2*time.Hour+time.Minute {
 			t.Errorf("its viewers were cut after %s", d)
+		}
+	})
+}
+
+// TestPublishersAreSentAwayAtGoodMomentsAndInTime: a few with time between
+// them, each when its encoder will be back before its next key frame; many as
+// fast as those who take them in allow, within what SIGTERM leaves.
+func TestPublishersAreSentAwayAtGoodMomentsAndInTime(t *testing.T) {
+	for name, c := range map[string]struct {
+		publishers  int
+		rhythm      time.Duration
+		least, most time.Duration // from the first to the last
+	}{
+		"one":                       {1, 10 * time.Second, 0, 0},
+		"a few at any moment":       {10, 0, 9 * time.Second, 9 * time.Second},
+		"a few at the same moments": {5, 2 * time.Second, 8 * time.Second, 8 * time.Second},
+		"hundreds":                  {250, 0, 49 * time.Second, 70 * time.Second},
+		"hundreds with a rhythm":    {400, 2 * time.Second, 79 * time.Second, 95 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, "blue", time.Hour, func(w *world, _ <-chan error) {
+				w.rhythm = c.rhythm
+				for range c.publishers {
+					w.enter()
+				}
+				farewell := drain.Farewell{Gate: w.gate, Now: time.Now, Sleep: func(_ context.Context, d time.Duration) error { time.Sleep(d); return nil }}
+				if err := farewell.All(t.Context()); err != nil || len(w.kicked) != c.publishers {
+					t.Fatalf("%d of %d were sent away: %v", len(w.kicked), c.publishers, err)
+				}
+				if took := w.kicked[c.publishers-1].Sub(w.kicked[0]); took < c.least || took > c.most {
+					t.Errorf("it took %s, not %s to %s", took, c.least, c.most)
+				}
+				for _, at := range w.kicked {
+					if c.rhythm > 0 && c.publishers < 10 && at.Sub(w.began)%c.rhythm != 0 {
+						t.Errorf("one was sent away %s behind its moment", at.Sub(w.began)%c.rhythm)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestWhoIsWantedAgainKeepsWhoHasNotBeenSentAway(t *testing.T) {
+	run(t, "blue", time.Hour, func(w *world, drained <-chan error) {
+		for range 60 {
+			w.enter()
+		}
+		w.set(func() { w.wanted = "green" })
+		for w.gate.Publishers() == 60 {
+			time.Sleep(time.Second)
+		}
+		w.set(func() { w.wanted = "blue" })
+		time.Sleep(20 * time.Second)
+		left := w.gate.Publishers()
+		time.Sleep(time.Hour)
+		pending(t, drained)
+		if left == 0 || left != w.gate.Publishers() || w.enter() == nil {
+			t.Errorf("of 60 publishers %d stayed at first, and %d in the end", left, w.gate.Publishers())
 		}
 	})
 }

@@ -60,7 +60,9 @@ func (g *Gate) Publish(ctx context.Context, req rtmpin.PublishRequest, conn rtmp
 		g.leave(p)
 		return nil, err
 	}
-	p.Publisher = pub
+	g.mu.Lock()
+	p.Publisher = pub // who sends it away reads this
+	g.mu.Unlock()
 	return p, nil
 }
 
@@ -125,19 +127,4 @@ func (g *Gate) Publishers() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return len(g.inside)
-}
-
-// SendAway closes the connection of one publisher cleanly; false = all have
-// been told.
-func (g *Gate) SendAway() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for p := range g.inside {
-		if !p.sent {
-			p.sent = true
-			p.conn.Kick(codeMoved, textMoved)
-			return true
-		}
-	}
-	return false
 }

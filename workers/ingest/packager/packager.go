@@ -32,6 +32,7 @@ type Packager struct {
 	broken   int
 	overlaps int64 // audio units that lay where other audio was
 	warnings warnings
+	keyAt    time.Time
 }
 
 // New makes a Packager. Options.Segment.Sink and Options.Now must be set.
@@ -73,7 +74,7 @@ func (p *Packager) Flush() error { return p.segments.Flush() }
 
 // Health is what the owner of the key is shown. Call it where Message is called.
 func (p *Packager) Health() Health {
-	h := Health{Health: p.segments.Health(), Drift: p.clock.Drift(), Warnings: p.warnings.list()}
+	h := Health{Health: p.segments.Health(), KeyAt: p.keyAt, Drift: p.clock.Drift(), Warnings: p.warnings.list()}
 	h.Dropped += int64(p.broken) + p.overlaps
 	return h
 }
@@ -82,6 +83,8 @@ func (p *Packager) Health() Health {
 type Health struct {
 	// Health.Dropped counts broken and overlapping units as well.
 	segment.Health
+	// KeyAt is when the latest key frame came; zero before the first.
+	KeyAt time.Time
 	// Drift is how much longer than its own clock says the publisher has taken
 	// (timeline.Clock).
 	Drift time.Duration
@@ -102,6 +105,9 @@ func (p *Packager) video(timestampMS uint32, event demux.Event) error {
 	dts, cts, verdict := p.timeline.Video(timestampMS, event.CTSMillis)
 	if err := p.arrived(verdict); err != nil {
 		return err
+	}
+	if event.Key {
+		p.keyAt = p.now()
 	}
 	return p.segments.Unit(media.AccessUnit{Kind: media.Video, DTS: dts, CTS: cts, Key: event.Key, Data: event.Data})
 }

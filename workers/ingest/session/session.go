@@ -60,6 +60,7 @@ type session struct {
 	left                            atomic.Bool   // the publisher has
 	health                          atomic.Pointer[broadcast.Health]
 	healthAt                        time.Time // on the connection's goroutine
+	rhythm                          atomic.Pointer[rhythm]
 	lost                            atomic.Bool
 
 	mu     sync.Mutex
@@ -105,9 +106,13 @@ func (s *session) start(ctx context.Context) error {
 	if opt.RecordOnly {
 		duration = recordingDuration
 	}
+	s.goLive() // first: other workers look for the stream from the lease on
 	out, resumed, err := upload.Open(ctx, s.h.Objects, string(s.lease.PlayID), s.lease.Epoch, opt)
 	if err != nil {
 		s.stopped()
+		if s.feed != nil {
+			s.feed.End()
+		}
 		return &refusal{code(err), cause(err), true}
 	}
 	s.lastSegment.Store(max(resumed.LastSegment, s.lease.LastSegment))
@@ -122,7 +127,6 @@ func (s *session) start(ctx context.Context) error {
 	s.packager = packager.New(packager.Options{Now: s.h.Now, Segment: cut})
 	s.h.kept.renewed(s, s.h.Now())
 	s.tell(broadcast.Prep, nil)
-	s.goLive()
 	go s.renew()
 	s.log.Info("publishing", "epoch", s.lease.Epoch, "mode", s.mode, "software", s.req.Software, "remote", s.req.Remote)
 	return nil
@@ -168,7 +172,9 @@ func (s *session) Message(m rtmpin.Message) error {
 	err := s.packager.Message(m)
 	if now := s.h.Now(); err == nil && now.Sub(s.healthAt) >= healthEvery {
 		s.healthAt = now
-		s.health.Store(s.newHealth(s.packager.Health()))
+		p := s.packager.Health()
+		s.health.Store(s.newHealth(p))
+		s.rhythm.Store(&rhythm{p.KeyAt, p.KeyFrameInterval})
 		err = s.queue.Err() // the next segment may be 10 s away
 	}
 	if err != nil {

@@ -69,7 +69,8 @@ func (w *Worker) Serve(ctx context.Context, s Service) error {
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
 	defer cancel()
 	w.Gate.Close()
-	err = errors.Join(err, drain.SendAll(ending, w.Gate, w.Sleep), w.Stop(ending), web.Close())
+	farewell := drain.Farewell{Gate: w.Gate, Now: w.Now, Sleep: w.Sleep}
+	err = errors.Join(err, farewell.All(ending), w.Stop(ending), web.Close())
 	w.Close()
 	stop()
 	loops.Wait()

@@ -1,0 +1,27 @@
+package session
+
+import (
+	"testing"
+	"time"
+)
+
+// TestAnEncoderIsSentAwaySoThatItIsBackBeforeItsNextKeyFrame: cut when LeaveIn
+// says, and back after comesBack, it waits for its next key frame for a moment.
+func TestAnEncoderIsSentAwaySoThatItIsBackBeforeItsNextKeyFrame(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, every := range []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 10 * time.Second} {
+		r := rhythm{at, every}
+		for now := at; now.Before(at.Add(25 * time.Second)); now = now.Add(70 * time.Millisecond) {
+			in := r.leaveIn(now)
+			waits := every - now.Add(in+comesBack).Sub(at)%every
+			if in < 0 || in >= every || waits > nearEnough && waits < every {
+				t.Fatalf("every %s, %s behind one: cut after %s, it waits for %s", every, now.Sub(at), in, waits)
+			}
+		}
+	}
+	for _, unknown := range []rhythm{{}, {at: at}, {every: time.Second}} {
+		if in := unknown.leaveIn(at.Add(time.Second)); in != 0 {
+			t.Errorf("nothing is known of %+v, and it waits for %s", unknown, in)
+		}
+	}
+}

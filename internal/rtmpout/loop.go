@@ -22,6 +22,9 @@ type Loop struct {
 	// Reconnect retries after a refusal or a loss, with a pause of 1 s that
 	// doubles up to 10 s; a new connection starts with the first tag and time 0.
 	Reconnect bool
+	// GoesOn makes a new connection go on where the loop is by then, with the
+	// next key frame, as an encoder does that never stopped; its time is 0 then.
+	GoesOn bool
 	// Connected, when set, is called after each granted publish.
 	Connected func()
 	// Retrying, when set, is called before each pause with what went wrong.
@@ -40,9 +43,9 @@ func (l Loop) Run(ctx context.Context) error {
 	if _, err := parseURL(l.URL); err != nil {
 		return err // no retry will mend it
 	}
-	pause := firstPause
+	pause, begun := firstPause, time.Time{}
 	for {
-		connected, err := l.publish(ctx, round, period)
+		connected, err := l.publish(ctx, round, period, &begun)
 		if err == nil || !l.Reconnect || ctx.Err() != nil {
 			return err
 		}
@@ -59,8 +62,8 @@ func (l Loop) Run(ctx context.Context) error {
 	}
 }
 
-// publish is one connection's life.
-func (l Loop) publish(ctx context.Context, round []Tag, period uint32) (connected bool, err error) {
+// publish is one connection's life. begun is send's.
+func (l Loop) publish(ctx context.Context, round []Tag, period uint32, begun *time.Time) (connected bool, err error) {
 	c, err := Dial(ctx, l.URL, l.Client)
 	if err != nil {
 		return false, err
@@ -70,7 +73,10 @@ func (l Loop) publish(ctx context.Context, round []Tag, period uint32) (connecte
 	}
 	stop := context.AfterFunc(ctx, func() { c.deadline(closeTimeout) }) // a write to a server that does not read
 	defer stop()
-	if err := l.send(ctx, c, round, period); err != nil && ctx.Err() == nil {
+	if !l.GoesOn {
+		*begun = time.Time{}
+	}
+	if err := l.send(ctx, c, round, period, begun); err != nil && ctx.Err() == nil {
 		c.Abort() // mostly gone already
 		return true, err
 	}
@@ -80,22 +86,56 @@ func (l Loop) publish(ctx context.Context, round []Tag, period uint32) (connecte
 	return true, ctx.Err()
 }
 
-// send writes the rounds, each tag when it is due.
-func (l Loop) send(ctx context.Context, c *Client, round []Tag, period uint32) error {
-	start := l.Client.Now()
-	for n := 0; l.Times == 0 || n < l.Times; n++ {
-		for _, tag := range round {
-			at := time.Duration(n)*time.Duration(period)*time.Millisecond + time.Duration(tag.TimestampMS)*time.Millisecond
-			if err := waitFor(ctx, c, start.Add(at).Sub(l.Client.Now())); err != nil {
+// send writes the rounds, each tag when it is due, from where the loop is now
+// that began at begun; zero = it begins, and notes when.
+func (l Loop) send(ctx context.Context, c *Client, round []Tag, period uint32, begun *time.Time) error {
+	n, first := 0, 0
+	if begun.IsZero() {
+		*begun = l.Client.Now()
+	} else {
+		n, first = position(round, period, l.Client.Now().Sub(*begun))
+	}
+	for _, tag := range round[:first] {
+		if tag.Type == TypeData || isConfiguration(tag) {
+			if err := c.Write(tag.Type, 0, tag.Payload); err != nil {
 				return err
 			}
-			timestamp := uint32(at.Milliseconds()) //nolint:gosec // wraps as RTMP timestamps do
+		}
+	}
+	zero := due(round[first], n, period)
+	for ; l.Times == 0 || n < l.Times; n, first = n+1, 0 {
+		for _, tag := range round[first:] {
+			at := due(tag, n, period)
+			if err := waitFor(ctx, c, begun.Add(at).Sub(l.Client.Now())); err != nil {
+				return err
+			}
+			timestamp := uint32((at - zero).Milliseconds()) //nolint:gosec // wraps as RTMP timestamps do
 			if err := c.Write(tag.Type, timestamp, tag.Payload); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// position answers the round, and the tag in it, of the next key frame of a loop
+// that is at elapsed.
+func position(round []Tag, period uint32, elapsed time.Duration) (n, first int) {
+	for n = int(elapsed / (time.Duration(period) * time.Millisecond)); ; n++ {
+		for i, tag := range round {
+			if isKeyFrame(tag) && due(tag, n, period) >= elapsed {
+				return n, i
+			}
+		}
+		if due(round[0], n, period) >= elapsed {
+			return n, 0 // a loop without key frames
+		}
+	}
+}
+
+// due is when a tag of round n is sent.
+func due(tag Tag, n int, period uint32) time.Duration {
+	return time.Duration(n)*time.Duration(period)*time.Millisecond + time.Duration(tag.TimestampMS)*time.Millisecond
 }
 
 // waitFor pauses, unless the server ends the publish.
@@ -168,4 +208,10 @@ func isConfiguration(t Tag) bool {
 // isEndOfSequence tells ffmpeg's last video tag (AVCPacketType 2, E.4.3.1).
 func isEndOfSequence(t Tag) bool {
 	return t.Type == TypeVideo && len(t.Payload) >= 2 && t.Payload[0]&0x8f == 0x07 && t.Payload[1] == 2
+}
+
+// isKeyFrame tells a picture that a decoder can begin with (E.4.3.1, and the
+// frame type of enhanced RTMP, which lies in the same bits but the highest).
+func isKeyFrame(t Tag) bool {
+	return t.Type == TypeVideo && len(t.Payload) > 1 && t.Payload[0]>>4&7 == 1 && !isConfiguration(t) && t.Payload[0]&0x8f != 0x80
 }

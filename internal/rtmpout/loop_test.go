@@ -96,6 +96,52 @@ func TestLoopComesBackAfterALossAndSaysWhy(t *testing.T) {
 	}
 }
 
+// TestALoopThatGoesOnBeginsWithItsNextKeyFrame loses its connection in the
+// middle of a GOP and is back in the middle of another one.
+func TestALoopThatGoesOnBeginsWithItsNextKeyFrame(t *testing.T) {
+	var tags []Tag
+	tags = append(tags, Tag{TypeData, 0, appendAMF(nil, "onMetaData")}, Tag{TypeVideo, 0, []byte{0x17, 0}})
+	for i := range uint32(50) { // 2 s, a key frame each second
+		head := byte(0x27)
+		if i%25 == 0 {
+			head = 0x17
+		}
+		tags = append(tags, Tag{TypeVideo, 40 * i, []byte{head, 1, byte(i)}})
+	}
+	var lost time.Time
+	var at time.Time
+	back := make(chan []heard, 1)
+	url := serve(t,
+		func(s *script) {
+			s.grant()
+			s.media(12) // not quite half a second of pictures
+			lost = time.Now()
+		},
+		func(s *script) {
+			s.grant()
+			head := s.media(3)
+			at = time.Now()
+			back <- append(head, s.media(1)...)
+			s.until("deleteStream")
+		})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	l := Loop{URL: url, Tags: tags, Client: Options{Now: time.Now}, Reconnect: true, GoesOn: true}
+	go func() { done <- l.Run(ctx) }()
+	head := <-back
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if head[0].typ != TypeData || head[1].typ != TypeVideo || head[1].body[1] != 0 || head[2].body[0] != 0x17 || head[3].body[0] != 0x27 {
+		t.Errorf("it began with %v", head)
+	}
+	// Cut at 0.4 s of its second, back at 1.4 s: its next key frame comes at 2 s.
+	if took := at.Sub(lost); took < 1300*time.Millisecond {
+		t.Errorf("its first picture came after %s: its key frame was not due", took)
+	}
+}
+
 func TestLoopWithoutReconnectReturnsTheRefusal(t *testing.T) {
 	l := Loop{URL: "rtmp://127.0.0.1:1/live/key", Tags: sample(), Client: Options{Now: time.Now}}
 	if err := l.Run(t.Context()); err == nil {

@@ -99,6 +99,21 @@ func (s *script) until(name string) bool {
 	}
 }
 
+// media reads the next n messages of audio, video or data.
+func (s *script) media(n int) (list []heard) {
+	for len(list) < n {
+		typ, body, err := s.in.next()
+		if err != nil {
+			s.t.Error(err)
+			return make([]heard, n)
+		}
+		if typ == TypeAudio || typ == TypeVideo || typ == TypeData {
+			list = append(list, heard{typ: typ, body: append([]byte(nil), body...)})
+		}
+	}
+	return list
+}
+
 // grant goes up to Publish.Start.
 func (s *script) grant() {
 	s.shake()

@@ -17,7 +17,7 @@ import (
 )
 
 // maxDrain is how long publishers may stay in these tests.
-const maxDrain = 20 * time.Second
+const maxDrain = 30 * time.Second
 
 // fleetShow is one streamer and its room.
 type fleetShow struct {
@@ -28,6 +28,9 @@ type fleetShow struct {
 	flv      string // at the load balancer
 	mu       sync.Mutex
 	granted  int
+	// goesOn: its encoder never stops, so that a new connection begins with the
+	// next key frame; else it begins anew.
+	goesOn bool
 }
 
 func (s *fleetShow) connections() int {
@@ -40,7 +43,7 @@ func (s *fleetShow) connections() int {
 func (f *fleet) publish(ctx context.Context, wg *sync.WaitGroup, s *fleetShow, tags []rtmpout.Tag) {
 	key := f.api.member(s.user)
 	loop := rtmpout.Loop{
-		URL: "rtmp://" + f.rtmp.ln.Addr().String() + "/live/" + key.StreamKey + "?mode=" + s.mode, Tags: tags, Reconnect: true,
+		URL: "rtmp://" + f.rtmp.ln.Addr().String() + "/live/" + key.StreamKey + "?mode=" + s.mode, Tags: tags, Reconnect: true, GoesOn: s.goesOn,
 		Client:    rtmpout.Options{Now: time.Now},
 		Connected: func() { s.mu.Lock(); s.granted++; s.mu.Unlock() },
 	}
@@ -64,7 +67,7 @@ func (f *fleet) goLive(ctx context.Context, wg *sync.WaitGroup, n, hls int) []*f
 	}
 	shows := make([]*fleetShow, n)
 	for i := range shows {
-		shows[i] = &fleetShow{user: fmt.Sprintf("user%d", i), mode: "RTMP"}
+		shows[i] = &fleetShow{user: fmt.Sprintf("user%d", i), mode: "RTMP", goesOn: i%2 == 1}
 		if i < hls {
 			shows[i].mode = "RTMP_CMAF"
 		}
@@ -115,15 +118,81 @@ func (f *fleet) live(shows []*fleetShow, n int) {
 	}
 }
 
-func TestAStoppedWorkerClosesItsPublishersCleanlyWithinItsTime(t *testing.T) {
+// watch has n viewers of each show over HLS and as many over HTTP-FLV, until
+// leave is called, which waits for them.
+func (f *fleet) watch(shows []*fleetShow, hls, flv int) (watchers []*watcher, listeners []*listener, leave func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var audience sync.WaitGroup
+	for _, s := range shows {
+		if s.playlist != "" {
+			for range hls {
+				v := &watcher{}
+				watchers = append(watchers, v)
+				audience.Go(func() { v.watch(ctx, s.playlist) })
+			}
+		}
+		for range flv {
+			v := &listener{}
+			listeners = append(listeners, v)
+			audience.Go(func() { v.watch(ctx, s.flv) })
+		}
+	}
+	return watchers, listeners, func() { cancel(); audience.Wait() }
+}
+
+// judge fails where a viewer saw nothing for too long, and says what was worst.
+func (f *fleet) judge(watchers []*watcher, listeners []*listener, longestStall, longestSilence time.Duration) {
+	f.t.Helper()
+	var stall, gap time.Duration
+	for _, v := range watchers {
+		if stall = max(stall, v.stall); v.failed != nil || v.played.Load() < 5 {
+			f.t.Errorf("an HLS viewer played %d segments: %v", v.played.Load(), v.failed)
+		}
+	}
+	cuts := 0
+	for _, v := range listeners {
+		gap = max(gap, v.gap)
+		cuts += v.cuts
+	}
+	f.t.Logf("%d HLS viewers: longest stall %s; %d HTTP-FLV viewers: longest silence %s, %d connections cut",
+		len(watchers), stall, len(listeners), gap, cuts)
+	if stall > longestStall {
+		f.t.Errorf("an HLS viewer stalled for %s, more than %s", stall, longestStall)
+	}
+	if gap > longestSilence {
+		f.t.Errorf("an HTTP-FLV viewer saw nothing for %s, more than %s", gap, longestSilence)
+	}
+}
+
+// TestAStoppedWorkerHandsItsPublishersOver has the publishers on one worker, the
+// HTTP-FLV viewers on a second one, and stops the first: a third one takes the
+// publishers, and the second has to find them there.
+func TestAStoppedWorkerHandsItsPublishersOver(t *testing.T) {
 	f := newFleet(t)
-	blue, second := f.run("blue"), f.run("blue")
-	f.rtmp.set(second.rtmp, false)
+	blue, second, third := f.run("blue"), f.run("blue"), f.run("blue")
+	for _, k := range []*task{blue, second, third} {
+		f.rtmp.set(k.rtmp, k == blue)
+		f.web.set(k.web, k == second)
+	}
 	streaming, stop := context.WithCancel(context.Background())
 	var encoders sync.WaitGroup
 	defer encoders.Wait()
 	defer stop()
 	shows := f.goLive(streaming, &encoders, 3, 3)
+	watchers, listeners, leave := f.watch(shows, 1, 1)
+	defer leave()
+	// watched waits until each viewer has seen n segments or as many seconds.
+	watched := func(n int64) {
+		for i := range watchers {
+			eventually(t, patience, "the shows are watched", func() error {
+				if hls, flv := watchers[i].played.Load(), listeners[i].reads.Load(); hls < n || flv < 5*n {
+					return fmt.Errorf("%d segments, %d reads", hls, flv)
+				}
+				return nil
+			})
+		}
+	}
+	watched(3)
 	eventually(t, 10*time.Second, "the task is protected", func() error {
 		if !blue.isProtected() {
 			return errors.New("it is not")
@@ -131,15 +200,19 @@ func TestAStoppedWorkerClosesItsPublishersCleanlyWithinItsTime(t *testing.T) {
 		return nil
 	})
 	f.rtmp.set(blue.rtmp, false) // as ECS does before it stops a task
-	f.rtmp.set(second.rtmp, true)
+	f.rtmp.set(third.rtmp, true)
 	blue.terminate()
-	blue.ended(30 * time.Second)
+	blue.ended(40 * time.Second)
 	f.live(shows, 2)
-	if n := second.admitted(); n != 3 {
+	if n := third.admitted(); n != 3 {
 		t.Errorf("the other worker took %d publishers of 3", n)
 	}
+	watched(8)
+	leave()
+	// On a quiet machine there is no stall, and a silence of 1.5 to 2 s.
+	f.judge(watchers, listeners, 2*targetDuration, 6*time.Second)
 	rooms := map[string]bool{}
-	for line := range strings.Lines(second.out.String()) {
+	for line := range strings.Lines(third.out.String()) {
 		var l struct{ Msg, Session, Key, Room string }
 		if json.Unmarshal([]byte(line), &l) == nil && l.Msg == "publishing" && l.Session != "" && l.Key != "" {
 			rooms[l.Room] = true
@@ -151,3 +224,6 @@ func TestAStoppedWorkerClosesItsPublishersCleanlyWithinItsTime(t *testing.T) {
 		}
 	}
 }
+
+// targetDuration is that of the sample's segments.
+const targetDuration = 2 * time.Second

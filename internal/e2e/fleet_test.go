@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -309,8 +310,8 @@ func (k *kept) fetch(url string) error {
 // before the end, loads what appears, and plays in real time.
 type watcher struct {
 	base   string
-	stall  time.Duration // the longest
-	played int
+	played atomic.Int64
+	stall  time.Duration // the longest; when watch has returned, as is failed
 	failed error
 }
 
@@ -343,13 +344,13 @@ func (v *watcher) watch(ctx context.Context, playlist string) {
 				return
 			}
 			if late := time.Since(plays); late > 0 {
-				if v.played > 0 {
+				if v.played.Load() > 0 {
 					v.stall = max(v.stall, late)
 				}
 				plays = time.Now()
 			}
 			plays = plays.Add(s.duration)
-			v.played++
+			v.played.Add(1)
 		}
 		select {
 		case <-ctx.Done():
@@ -405,8 +406,9 @@ func mediaPlaylist(text string) (first int, list []listed) {
 // listener watches over HTTP-FLV, as long as it takes, and notes the longest
 // time without a byte; a connection that is cut is made again.
 type listener struct {
-	gap  time.Duration
-	cuts int
+	reads atomic.Int64
+	gap   time.Duration // when watch has returned, as is cuts
+	cuts  int
 }
 
 func (v *listener) watch(ctx context.Context, url string) {
@@ -426,6 +428,7 @@ func (v *listener) watch(ctx context.Context, url string) {
 						v.gap = max(v.gap, time.Since(last))
 					}
 					last = time.Now()
+					v.reads.Add(1)
 				}
 				if err != nil {
 					break

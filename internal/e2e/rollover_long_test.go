@@ -24,24 +24,18 @@ func TestTwoWorkersAreRolledOverUnderTheirShows(t *testing.T) {
 	f := newFleet(t)
 	blue := f.run("blue")
 	streaming, stop := context.WithCancel(context.Background())
-	var encoders, audience sync.WaitGroup
+	var encoders sync.WaitGroup
 	defer encoders.Wait()
 	defer stop()
 	shows := f.goLive(streaming, &encoders, rolloverShows, hlsShows)
 
-	watching, leave := context.WithCancel(context.Background())
-	defer audience.Wait()
+	watchers, listeners, leave := f.watch(shows, hlsViewers, flvViewers)
 	defer leave()
-	watchers, listeners := make([]watcher, hlsShows*hlsViewers), make([]listener, rolloverShows*flvViewers)
-	for i := range watchers {
-		audience.Go(func() { watchers[i].watch(watching, shows[i%hlsShows].playlist) })
-	}
-	for i := range listeners {
-		audience.Go(func() { listeners[i].watch(watching, shows[i%rolloverShows].flv) })
-	}
-	states := f.follow(watching, &audience, shows)
-
-	slow := f.pulse(watching, &audience)
+	watching, stopWatching := context.WithCancel(context.Background())
+	var observers sync.WaitGroup
+	defer observers.Wait()
+	defer stopWatching()
+	states, slow := f.follow(watching, &observers), f.pulse(watching, &observers)
 
 	// The next colour runs before it is wanted, and then takes what is new.
 	green := f.run("green")
@@ -80,47 +74,27 @@ func TestTwoWorkersAreRolledOverUnderTheirShows(t *testing.T) {
 	}
 	time.Sleep(3 * targetDuration) // long enough to see a stall that has begun
 	leave()
-	audience.Wait()
-
-	var stall, gap time.Duration
-	for _, v := range watchers {
-		if stall = max(stall, v.stall); v.failed != nil || v.played < 5 {
-			t.Errorf("an HLS viewer played %d segments: %v", v.played, v.failed)
-		}
-	}
-	cuts := 0
-	for _, v := range listeners {
-		gap = max(gap, v.gap)
-		cuts += v.cuts
-	}
-	t.Logf("%d shows, %d HLS viewers: longest stall %s; %d HTTP-FLV viewers: longest silence %s, %d connections cut",
-		rolloverShows, len(watchers), stall, len(listeners), gap, cuts)
-	// What an outage of LocalStack adds is no stall of ours: a publisher who
-	// comes back waits for it a few times over.
-	limit := targetDuration + 5*slow()
-	if stall > limit {
-		t.Errorf("an HLS viewer stalled for %s, more than %s", stall, limit)
-	}
-	// The encoder's own pause of 1 s, and the time to its first key frame.
-	if gap > time.Second+limit {
-		t.Errorf("an HTTP-FLV viewer saw nothing for %s, more than %s", gap, limit)
-	}
-	for user, seen := range states() {
-		for _, s := range seen {
-			if s != "LIVE" && s != "LIVE_INACTIVE" {
-				t.Errorf("%s: the room was %v", user, seen)
+	stopWatching()
+	observers.Wait()
+	// The store's slowest answer is LocalStack's, once. An HTTP-FLV viewer sees
+	// the encoder's own pause of 1 s as well.
+	limit := targetDuration + slow()
+	f.judge(watchers, listeners, limit, time.Second+limit)
+	seen := states()
+	for _, s := range shows {
+		for _, state := range seen[s.room.ID] {
+			if state != "LIVE" && state != "LIVE_INACTIVE" {
+				t.Errorf("%s: the room was %v", s.user, seen[s.room.ID])
 			}
 		}
-	}
-	for _, s := range shows {
+		if n := len(seen[s.room.ID]); n < 50 {
+			t.Errorf("%s: its room was seen %d times", s.user, n)
+		}
 		if d := cmp.Diff(s.room.Playback, f.api.room(s.room.ID).Playback); d != "" {
 			t.Errorf("%s: the URLs were (-) and are (+):\n%s", s.user, d)
 		}
 	}
 }
-
-// targetDuration is that of the sample's segments.
-const targetDuration = 2 * time.Second
 
 // pulse measures how long the store takes at its slowest until ctx ends.
 func (f *fleet) pulse(ctx context.Context, wg *sync.WaitGroup) (worst func() time.Duration) {
@@ -142,18 +116,21 @@ func (f *fleet) pulse(ctx context.Context, wg *sync.WaitGroup) (worst func() tim
 }
 
 // follow notes every state of the rooms until ctx ends.
-func (f *fleet) follow(ctx context.Context, wg *sync.WaitGroup, shows []*fleetShow) func() map[string][]string {
+func (f *fleet) follow(ctx context.Context, wg *sync.WaitGroup) func() map[string][]string {
 	seen := map[string][]string{}
 	wg.Go(func() {
-		for i := 0; ctx.Err() == nil; i++ {
-			s := shows[i%len(shows)]
-			var r room
-			if err := f.api.api.Do(ctx, http.MethodGet, "/v2/apps/me/video-rooms/"+s.room.ID, nil, &r); err == nil {
-				seen[s.user] = append(seen[s.user], r.State)
+		for ctx.Err() == nil {
+			var list struct {
+				Items []room `json:"items"`
+			}
+			if err := f.api.api.Do(ctx, http.MethodGet, "/v2/apps/me/video-rooms?limit=100", nil, &list); err == nil {
+				for _, r := range list.Items {
+					seen[r.ID] = append(seen[r.ID], r.State)
+				}
 			}
 			select {
 			case <-ctx.Done():
-			case <-time.After(200 * time.Millisecond):
+			case <-time.After(500 * time.Millisecond):
 			}
 		}
 	})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
+	"github.com/roomcast/roomcast/internal/cmaf"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/ffmpeg"
@@ -84,7 +85,7 @@ func (m *machine) open(ctx context.Context) error {
 	tool := ffmpeg.New(ctx)
 	m.service = control.New(m.withCustomers(control.Options{
 		Store: m.backend.records, Objects: objects, IDs: source, Now: time.Now, URLs: m.urls, Log: m.log,
-		Transcoder: m.transcoder(tool, objects), DeadEvents: m.backend.queue,
+		Transcoder: m.transcoder(tool, objects), CutFront: cmaf.CutFront, DeadEvents: m.backend.queue,
 	}))
 	if !m.backend.shared {
 		if err = m.service.FreeJobs(ctx); err != nil {

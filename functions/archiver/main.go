@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/roomcast/roomcast/internal/cdn"
+	"github.com/roomcast/roomcast/internal/cmaf"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/ids"
@@ -59,6 +60,6 @@ func wire(ctx context.Context) (*handler, error) {
 	copies := cdn.New(cdn.Options{API: cloudfront.NewFromConfig(cfg), SSM: ssm.NewFromConfig(cfg), Parameter: settings.DistributionParameter})
 	log := telemetry.Logger(slog.LevelInfo)
 	return &handler{log: log, service: control.New(control.Options{
-		Store: store, Objects: objects, Launcher: launcher, CDN: copies, IDs: ids.New(time.Now), Now: time.Now, Log: log,
+		Store: store, Objects: objects, Launcher: launcher, CDN: copies, CutFront: cmaf.CutFront, IDs: ids.New(time.Now), Now: time.Now, Log: log,
 	})}, nil
 }

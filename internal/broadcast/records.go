@@ -83,8 +83,8 @@ type VideoRoom struct {
 	// the end: the recording lies under that play id.
 	PlayID PlayID
 	Mode   Mode
-	// RecordFrom and RecordTo are the first and the last media sequence number
-	// of the recording; 0 = not known yet.
+	// RecordFrom is the media sequence number after the one that was open at go
+	// live, or less; RecordTo the recording's last one. 0 = not known yet.
 	RecordFrom, RecordTo uint64
 	PostID               PostID
 	CreatedAt            time.Time
@@ -107,6 +107,10 @@ type VideoPost struct {
 	PlayID PlayID
 	// RecordFrom and RecordTo are the room's.
 	RecordFrom, RecordTo uint64
+	// LiveFrom is the moment of go live: the recording begins with the first key
+	// frame from then on by the clock of its segments, within RecordFrom - 1 or
+	// later. Zero = a post of before this field: it begins with RecordFrom.
+	LiveFrom time.Time
 	// Duration is that of the media in whole milliseconds; 0 = not known yet.
 	Duration time.Duration
 	// Progress is 0 to 100, while PROCESSING; nil = nothing is processed.

@@ -23,7 +23,7 @@ func (m *machine) goLive() error {
 	k.RoomID = r.ID
 	r.PlayID, r.Mode = m.out.Lease.PlayID, k.Mode
 	r.LiveStartedAt = &m.now
-	// The segment that is open now began before go live.
+	// The segment that is open now began before go live; its end is recorded.
 	r.RecordFrom = m.out.Lease.LastSegment + 2
 	return nil
 }
@@ -129,6 +129,9 @@ func (m *machine) endRoom(on On, reason EndReason, post PostID) {
 		ID: post, AppID: r.AppID, MemberID: r.MemberID, RoomID: r.ID, State: PostCreated,
 		Title: r.Title, Description: r.Description, PlayID: r.PlayID,
 		RecordFrom: r.RecordFrom, RecordTo: r.RecordTo, CreatedAt: m.now, ModifiedAt: m.now, Sequence: 1, Revision: 1,
+	}
+	if r.LiveStartedAt != nil {
+		m.out.Post.LiveFrom = *r.LiveStartedAt
 	}
 }
 

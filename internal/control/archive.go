@@ -41,7 +41,7 @@ func (s *Service) archive(ctx context.Context, j Job) error {
 	id := j.PostID
 	post, err := s.Store.Post(ctx, id)
 	if errors.Is(err, ErrNotFound) {
-		return s.deleteFolder(ctx, postFolder(id))
+		return s.deletePost(ctx, j.PlayID, id)
 	}
 	if err != nil {
 		return err
@@ -55,7 +55,7 @@ func (s *Service) archive(ctx context.Context, j Job) error {
 	}
 	began := s.Now()
 	recording := manifest.NewRecording(liveFromPost(post.PlayID))
-	if err := s.eachSegment(ctx, post, recording.Add); err != nil {
+	if err := s.eachSegment(ctx, post, true, recording.Add); err != nil {
 		if errors.Is(err, errUnreadable) && j.Attempts >= unreadableAttempts {
 			s.Log.ErrorContext(ctx, "recording given up", "post", id, "err", err)
 			return s.failPost(ctx, id, broadcast.OnSourceFailed, CodeUnreadable, "what the ingest left cannot be read; POST …/retry tries again")
@@ -75,11 +75,12 @@ func (s *Service) archive(ctx context.Context, j Job) error {
 			return fmt.Errorf("write %s of post %s: %w", f.Name, id, err)
 		}
 	}
-	return s.playable(ctx, id, app, recording, s.Now().Sub(began))
+	return s.playable(ctx, post, app, recording, s.Now().Sub(began))
 }
 
 // playable says on the post that its manifests are there.
-func (s *Service) playable(ctx context.Context, id broadcast.PostID, app App, recording *manifest.Recording, took time.Duration) error {
+func (s *Service) playable(ctx context.Context, post broadcast.VideoPost, app App, recording *manifest.Recording, took time.Duration) error {
+	id := post.ID
 	profile, err := ResolveProfile(ctx, s.Store, cmp.Or(app.VODTranscodingProfileID, VODProfile), 0)
 	if errors.Is(err, ErrNotFound) {
 		profile, err = ResolveProfile(ctx, s.Store, VODProfile, 0) // the app has changed over meanwhile
@@ -99,7 +100,7 @@ func (s *Service) playable(ctx context.Context, id broadcast.PostID, app App, re
 		return postChange{jobs: []Job{s.postJob(JobSource, *p)}}, nil
 	})
 	if errors.Is(err, ErrNotFound) {
-		return s.deleteFolder(ctx, postFolder(id)) // it was deleted meanwhile
+		return s.deletePost(ctx, post.PlayID, id) // meanwhile
 	}
 	if err != nil {
 		return err
@@ -118,17 +119,22 @@ func (s *Service) erase(ctx context.Context, j Job) error {
 	if j.PostID != "" {
 		folders = append(folders, postFolder(j.PostID))
 	}
-	errs := []error{s.deleteShow(ctx, j.PlayID)}
-	if j.PostID != "" {
-		errs = append(errs, s.deleteFolder(ctx, postFolder(j.PostID)))
-	}
-	if err := errors.Join(errs...); err != nil || s.CDN == nil || len(folders) == 0 {
+	if err := s.deletePost(ctx, j.PlayID, j.PostID); err != nil || s.CDN == nil || len(folders) == 0 {
 		return err
 	}
 	if err := s.CDN.Forget(ctx, j.ID, folders); err != nil {
 		return fmt.Errorf("let the CDN forget room %s: %w", j.RoomID, err)
 	}
 	return nil
+}
+
+// deletePost deletes what a show and its post have written; "" = there is none.
+func (s *Service) deletePost(ctx context.Context, show broadcast.PlayID, post broadcast.PostID) error {
+	err := s.deleteShow(ctx, show)
+	if post != "" {
+		err = errors.Join(err, s.deleteFolder(ctx, postFolder(post)))
+	}
+	return err
 }
 
 // deleteShow deletes the live objects of a play id, the record first: a worker

@@ -21,8 +21,8 @@ const (
 // the index objects, then from the live tail. The show is closed first. A
 // number that is nowhere is left out. After a dead worker RecordTo may be up
 // to two seconds too low: later segments belong to the recording while they
-// began before its end.
-func (s *Service) eachSegment(ctx context.Context, post broadcast.VideoPost, add func(manifest.IndexSegment) error) error {
+// began before its end. keep writes the objects of its opening.
+func (s *Service) eachSegment(ctx context.Context, post broadcast.VideoPost, keep bool, add func(manifest.IndexSegment) error) error {
 	p, err := s.closedShow(ctx, post.PlayID)
 	if errors.Is(err, ErrNotFound) {
 		return nil
@@ -30,12 +30,31 @@ func (s *Service) eachSegment(ctx context.Context, post broadcast.VideoPost, add
 	if err != nil {
 		return err
 	}
-	from, next := max(post.RecordFrom, 1), uint64(0)
-	take := func(x manifest.IndexSegment) error {
+	o := opening{Service: s, post: post, keep: keep, begun: post.LiveFrom.IsZero(), anywhere: s.CutFront == nil}
+	err = s.eachFrom(ctx, p, &o, add)
+	if (err == nil || errors.Is(err, errNoKeyFrame)) && !o.begun && !o.anywhere {
+		o.anywhere = true
+		err = s.eachFrom(ctx, p, &o, add)
+	}
+	return err
+}
+
+// eachFrom is eachSegment from where the recording is opened.
+func (s *Service) eachFrom(ctx context.Context, p manifest.Presentation, o *opening, add func(manifest.IndexSegment) error) error {
+	post, from, next := o.post, max(o.post.RecordFrom, 1), uint64(0)
+	if !o.begun {
+		from = max(from-1, 1) // open at go live
+	}
+	take := func(x manifest.IndexSegment) (err error) {
 		if x.Number < from || x.Number < next || x.Number > post.RecordTo && x.StartedAt.After(post.CreatedAt) {
 			return nil
 		}
 		next = x.Number + 1
+		if !o.begun {
+			if x, o.begun, err = o.begin(ctx, x); err != nil || !o.begun {
+				return err
+			}
+		}
 		return add(x)
 	}
 	if err := s.eachIndexed(ctx, post.PlayID, from, p.First, take); err != nil {

@@ -129,10 +129,10 @@ func TestTheRecordingRunsFromGoLiveToTheEnd(t *testing.T) {
 		t.Fatalf("%d posts", len(posts))
 	}
 	p := posts[0]
-	if got, want := r.names(p.Post.ID), numbers(6, 57); !slices.Equal(got, want) {
+	if got, want := r.names(p.Post.ID), numbers(5, 57); !slices.Equal(got, want) {
 		t.Errorf("recorded %v, want %v", got, want)
 	}
-	if p.Post.Duration != 104*time.Second || p.HLSURL != "http://h/posts/"+string(p.Post.ID)+"/master.m3u8" || p.DASHURL == "" {
+	if p.Post.Duration != 106*time.Second || p.HLSURL != "http://h/posts/"+string(p.Post.ID)+"/master.m3u8" || p.DASHURL == "" {
 		t.Errorf("%+v", p)
 	}
 	// Nothing can be transcoded in this world: the room is archived even so.
@@ -151,7 +151,7 @@ func TestTheRecordingRunsFromGoLiveToTheEnd(t *testing.T) {
 func TestADeadWorkersLastSegmentIsInTheRecording(t *testing.T) {
 	r := newRecorded(t, 4, 18, 20)
 	r.settle()
-	if got, want := r.names(r.posts()[0].Post.ID), numbers(6, 20); !slices.Equal(got, want) {
+	if got, want := r.names(r.posts()[0].Post.ID), numbers(5, 20); !slices.Equal(got, want) {
 		t.Errorf("recorded %v, want %v", got, want)
 	}
 }
@@ -160,7 +160,7 @@ func TestMissingIndexObjectsCostOnlyTheirSegments(t *testing.T) {
 	r := newRecorded(t, 4, 60, 60)
 	delete(r.bucket.objects, "live/"+string(r.play)+"/index/11.json")
 	r.settle()
-	if got, want := r.names(r.posts()[0].Post.ID), append(numbers(6, 10), numbers(21, 60)...); !slices.Equal(got, want) {
+	if got, want := r.names(r.posts()[0].Post.ID), append(numbers(5, 10), numbers(21, 60)...); !slices.Equal(got, want) {
 		t.Errorf("recorded %v, want %v", got, want)
 	}
 }
@@ -203,7 +203,7 @@ func TestOneFaultAnywhereLosesNothing(t *testing.T) {
 			r.Service = control.New(o)
 			r.settle()
 			posts := r.posts()
-			if len(posts) != 1 || posts[0].Post.State != broadcast.PostUploaded || !slices.Equal(r.names(posts[0].Post.ID), numbers(6, 33)) {
+			if len(posts) != 1 || posts[0].Post.State != broadcast.PostUploaded || !slices.Equal(r.names(posts[0].Post.ID), numbers(5, 33)) {
 				t.Fatalf("call %d (late %v) failed: %+v", n, late, posts)
 			}
 			room, err := r.db.Room(t.Context(), r.room)
@@ -301,7 +301,7 @@ func TestARetryTakesAFailedPostUpAgain(t *testing.T) {
 	_, err = r.RetryPost(t.Context(), r.caller, id)
 	r.code(err, broadcast.CodePostNotFailed)
 	r.settle()
-	if p := r.posts()[0].Post; p.State != broadcast.PostUploaded || len(r.names(id)) != 28 {
+	if p := r.posts()[0].Post; p.State != broadcast.PostUploaded || len(r.names(id)) != 29 {
 		t.Errorf("%+v", p)
 	}
 }

@@ -22,6 +22,7 @@ type faults struct {
 	calls int
 	at    int // 0 = never
 	late  bool
+	then  func() // what happens instead, before that call
 }
 
 func (f *faults) run(do func() error) error {
@@ -29,6 +30,10 @@ func (f *faults) run(do func() error) error {
 	f.calls++
 	hit := f.calls == f.at
 	f.mu.Unlock()
+	if hit && f.then != nil {
+		f.then()
+		return do()
+	}
 	if hit && !f.late {
 		return errCut
 	}

@@ -88,7 +88,7 @@ func (s *Service) makeSource(ctx context.Context, j Job) error {
 		files, err = s.Transcoder.Source(ctx, SourceTask{
 			PostID: post.ID, Folder: postFolder(post.ID), Live: liveFolder(post.PlayID),
 			Segments: func(ctx context.Context, add func(manifest.IndexSegment) error) error {
-				return s.eachSegment(ctx, post, add)
+				return s.eachSegment(ctx, post, false, add)
 			},
 		})
 		if err != nil {

@@ -169,7 +169,7 @@ func TestARecordingIsProcessedAndItsRoomArchived(t *testing.T) {
 	r, f := withFactory(t)
 	r.settleFor(100)
 	p := r.is(broadcast.PostProcessed, broadcast.RoomArchived, broadcast.VODArchived)
-	if f.segments != 28 || f.sources != 1 || f.processes != 1 || !slices.Equal(f.forgotten, []broadcast.PostID{p.ID}) {
+	if f.segments != 29 || f.sources != 1 || f.processes != 1 || !slices.Equal(f.forgotten, []broadcast.PostID{p.ID}) {
 		t.Errorf("%+v", f)
 	}
 	if len(p.Sources) != 1 || len(p.Renditions) != 1 || p.ThumbnailKey == "" || p.Playback.HLSKey != "posts/"+string(p.ID)+"/vod/master.m3u8" {
@@ -322,7 +322,7 @@ func TestOneFaultAnywhereWhileProcessingLosesNothing(t *testing.T) {
 			r.Service = control.New(o)
 			r.settleFor(40)
 			p := r.is(broadcast.PostProcessed, broadcast.RoomArchived, broadcast.VODArchived)
-			if len(p.Sources) != 1 || f.segments != 28 {
+			if len(p.Sources) != 1 || f.segments != 29 {
 				t.Fatalf("call %d (late %v) failed: %+v, %d segments", n, late, p, f.segments)
 			}
 			if cut.calls < n {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
+	"github.com/roomcast/roomcast/internal/media"
 )
 
 // commitAttempts is how often a step that lost a race is taken anew.
@@ -40,6 +41,9 @@ type Options struct {
 	Objects Objects
 	// Transcoder makes files of recordings; nil = recordings stay as they are.
 	Transcoder Transcoder
+	// CutFront cuts the front off a media segment (cmaf.CutFront): a recording
+	// begins within one. nil = with the first that is whole.
+	CutFront func(segment []byte, from media.Ticks, key bool) (body [][]byte, first media.Ticks, err error)
 	// Launcher starts processes for the jobs that need a Transcoder; nil = this
 	// process does them.
 	Launcher Launcher

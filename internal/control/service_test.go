@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
+	"github.com/roomcast/roomcast/internal/cmaf"
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/ids"
 	"github.com/roomcast/roomcast/internal/store/sqlite"
@@ -76,7 +77,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{TB: t, db: db, clock: c, Service: control.New(control.Options{
 		Store: db, IDs: ids.New(c.now), Now: c.now,
 		URLs: control.URLs{HTTP: "http://h", RTMP: "rtmp://r"},
-		Log:  log,
+		Log:  log, CutFront: cmaf.CutFront,
 		Wait: func(context.Context, time.Duration) error { return nil },
 	})}
 	app, _, _, err := w.CreateApp(t.Context(), control.Actor{Kind: "operator"}, "test")

@@ -190,6 +190,8 @@ type room struct {
 	Playback    *playback `json:"playback"`
 	Forcibly    bool      `json:"forciblyTerminated"`
 	VideoPostID *string   `json:"videoPostId"`
+	// LiveStartedAt is zero where it has not begun.
+	LiveStartedAt time.Time `json:"liveStartedAt"`
 }
 
 func (m *machine) member(user string) streamKey {

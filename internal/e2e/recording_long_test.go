@@ -189,11 +189,43 @@ func TestEveryModeIsRecordedOverAnInterruptionAndAChangeOfWorker(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			r := m.roomDo(shows[mode].ID, "end", nil)
 			p := m.awaitPost(*r.VideoPostID, "playable", 15*time.Second, func(p post) bool { return p.Playback != nil })
-			recorded := runsOf(t, strings.Replace(*p.Playback.HLSURL, "master.m3u8", "v.m3u8", 1))
+			recorded := runsOf(t, media(*p.Playback.HLSURL))
 			want := append(slices.Clone(after(t, frames, recorded[0], gop)), frames...)
 			sameFrames(t, "HLS", recorded, want)
+			_, fromLive, _ := m.live(t, playID(t, media(*p.Playback.HLSURL)), r.LiveStartedAt)
+			sameFrames(t, "from go live on", recorded, fromLive)
 			m.whole(t, p.ID, src, want, fps)
 		})
+	}
+}
+
+// What is left of the segment of go live is a Period by itself, however short it
+// is, and no player minds.
+func TestARecordingThatBeginsWithinASegmentIsPlayed(t *testing.T) {
+	src := mediatest.Generate(t, mediatest.Spec{BFrames: 2, GOP: 8, SampleRate: 44_100, Duration: 10 * time.Second})
+	m := newMachine(t)
+	users := []string{"a", "b", "c", "d"} // live at other places of a segment
+	encoders, shows := map[string]*mediatest.Proc{}, map[string]room{}
+	for _, user := range users {
+		key := m.member(user)
+		shows[user] = m.newRoom(user)
+		encoders[user] = publishOnce(t, src, key.url())
+	}
+	for _, user := range users {
+		m.awaitKey(user, "ACTIVE", 15*time.Second)
+		m.roomDo(shows[user].ID, "start", nil)
+		time.Sleep(450 * time.Millisecond) // a fifth of a segment
+	}
+	for _, user := range users {
+		if err := encoders[user].Wait(); err != nil {
+			t.Fatal(err, encoders[user].Log())
+		}
+		m.awaitKey(user, "INACTIVE_LIVE", 15*time.Second)
+		r := m.roomDo(shows[user].ID, "end", nil)
+		p := m.awaitPost(*r.VideoPostID, "playable", 15*time.Second, func(p post) bool { return p.Playback != nil })
+		opening := regexp.MustCompile(`#EXTINF:([0-9.]+),\n[^#]*-live.m4s`).FindStringSubmatch(body(t, media(*p.Playback.HLSURL)))
+		t.Logf("of the segment of go live there are %q s", opening)
+		watched(t, *p.Playback.HLSURL, *p.Playback.DASHURL, float64(*p.DurationMs)/1000)
 	}
 }
 

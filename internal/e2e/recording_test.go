@@ -69,8 +69,7 @@ func (m *machine) recordShow(user, src string) (postID string, live, ended time.
 	show := m.newRoom(user)
 	encoder := publishOnce(t, src, key.url())
 	m.awaitKey(user, "ACTIVE", 15*time.Second)
-	m.roomDo(show.ID, "start", nil)
-	live = time.Now()
+	live = m.roomDo(show.ID, "start", nil).LiveStartedAt
 	for session := 1; ; session++ {
 		if err := encoder.Wait(); err != nil {
 			t.Fatalf("session %d: %v\n%s", session, err, encoder.Log())
@@ -125,7 +124,7 @@ func TestAnInterruptedShowIsRecordedFrameByFrame(t *testing.T) {
 	const seconds, fps, gop = 12, 25, 50
 	src := mediatest.Generate(t, mediatest.Spec{BFrames: 2, Duration: seconds * time.Second})
 	m := newMachine(t)
-	id, _, ended := m.recordShow("rec", src)
+	id, live, ended := m.recordShow("rec", src)
 	playable := m.awaitPost(id, "playable", 5*time.Second, func(p post) bool { return p.Playback != nil })
 	t.Logf("playable %s after the end", time.Since(ended).Round(10*time.Millisecond))
 
@@ -133,13 +132,14 @@ func TestAnInterruptedShowIsRecordedFrameByFrame(t *testing.T) {
 	m.start()
 
 	frames := mediatest.FrameMD5(t, src)
-	recorded := runsOf(t, strings.Replace(*playable.Playback.HLSURL, "master.m3u8", "v.m3u8", 1))
-	first := slices.Index(frames, recorded[0])
-	if first%gop != 0 || first < 0 || first > len(frames)/2 {
+	recorded := runsOf(t, media(*playable.Playback.HLSURL))
+	_, want, _ := m.live(t, playID(t, media(*playable.Playback.HLSURL)), live)
+	sameFrames(t, "HLS", recorded, want)
+	first := slices.Index(frames, want[0])
+	if first%gop != 0 || first < 0 {
 		t.Fatalf("the recording begins with frame %d of the source", first)
 	}
-	want := append(slices.Clone(frames[first:]), frames...)
-	sameFrames(t, "HLS", recorded, want)
+	sameFrames(t, "what is left of the source, and all of it", want, append(slices.Clone(frames[first:]), frames...))
 	mediatest.DecodeStrict(t, *playable.Playback.DASHURL)
 	mediatest.DecodeStrict(t, *playable.Playback.HLSURL)
 	if got, length := *playable.DurationMs, int64(len(want)*1000/fps); got < length-40 || got > length+200 {

@@ -62,14 +62,14 @@ func (p Presentation) periodXML(b *strings.Builder, d Period) {
 		segments = append(segments, p.Segments[i])
 		sap = sap && !p.Segments[i].Dependent
 	}
-	d.adaptationSets(b, first, segments, sap)
+	d.adaptationSets(b, first, ending(false), segments, sap)
 	b.WriteString("  </Period>\n")
 }
 
 // adaptationSets writes one AdaptationSet for video and one for audio. The
 // renditions of a kind have the same cuts (validate), so that they share
-// template and timeline.
-func (d Period) adaptationSets(b *strings.Builder, first uint64, segments []Segment, sap bool) {
+// template and timeline. suffix is the ending of the segments' names.
+func (d Period) adaptationSets(b *strings.Builder, first uint64, suffix string, segments []Segment, sap bool) {
 	for i, t := range d.Tracks {
 		if i > 0 && d.Tracks[i-1].Kind == t.Kind {
 			continue
@@ -86,8 +86,8 @@ func (d Period) adaptationSets(b *strings.Builder, first uint64, segments []Segm
 		if t.Kind == media.Audio && t.Channels > 0 {
 			fmt.Fprintf(b, "      <AudioChannelConfiguration schemeIdUri=\"urn:mpeg:dash:23003:3:audio_channel_configuration:2011\" value=\"%d\"/>\n", t.Channels)
 		}
-		fmt.Fprintf(b, "      <SegmentTemplate timescale=\"%d\" presentationTimeOffset=\"%d\" startNumber=\"%d\" initialization=\"%s\" media=\"%s/%s/$Number$.m4s\">\n        <SegmentTimeline>\n",
-			t.Timescale, t.Origin, first, InitName(d.Epoch, d.Run, name), Folder(d.Epoch, d.Run), name)
+		fmt.Fprintf(b, "      <SegmentTemplate timescale=\"%d\" presentationTimeOffset=\"%d\" startNumber=\"%d\" initialization=\"%s\" media=\"%s/%s/$Number$%s\">\n        <SegmentTimeline>\n",
+			t.Timescale, t.Origin, first, InitName(d.Epoch, d.Run, name), Folder(d.Epoch, d.Run), name, suffix)
 		timeline(b, segments, i)
 		b.WriteString("        </SegmentTimeline>\n      </SegmentTemplate>\n")
 		for _, r := range alike {

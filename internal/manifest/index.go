@@ -35,6 +35,9 @@ type IndexSegment struct {
 	StartedAt   time.Time    `json:"startedAt"`
 	Independent bool         `json:"independent"`
 	Tracks      []IndexTrack `json:"tracks"`
+	// Opening is set on a recording's first segment where it is the end of a live
+	// one: its objects have names of their own, and no index object has it.
+	Opening bool `json:"-"`
 }
 
 // IndexTrack is one track of an IndexSegment; times are in ticks.

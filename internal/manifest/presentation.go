@@ -148,7 +148,15 @@ func InitName(epoch uint64, run int, track string) string {
 
 // SegmentName is the key of a media segment, relative to the play id's folder.
 func SegmentName(epoch uint64, run int, track string, n uint64) string {
-	return fmt.Sprintf("%s/%s/%d.m4s", Folder(epoch, run), track, n)
+	return fmt.Sprintf("%s/%s/%d%s", Folder(epoch, run), track, n, ending(false))
+}
+
+// ending is what follows the number in a media segment's name.
+func ending(opening bool) string {
+	if opening {
+		return "-live.m4s"
+	}
+	return ".m4s"
 }
 
 func (d Period) track(name string) int {

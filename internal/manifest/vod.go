@@ -21,11 +21,15 @@ type Recording struct {
 }
 
 // vodPeriod is a stretch of one run with the same tracks and without a hole in
-// its numbers.
+// its numbers. An Opening is one by itself, as its name fits no other's
+// template.
 type vodPeriod struct {
 	Period
-	live  uint64 // its discontinuity sequence number in the live playlists
-	first int    // index of its first segment
+	live    uint64 // its discontinuity sequence number in the live playlists
+	first   int    // index of its first segment
+	opening bool
+	// seamless: media time goes on from the period before, which is the opening.
+	seamless bool
 }
 
 type vodSegment struct {
@@ -77,11 +81,17 @@ func (r *Recording) Add(s IndexSegment) error {
 }
 
 func (r *Recording) continues(s IndexSegment) bool {
-	d, last := r.periods[len(r.periods)-1], r.segments[len(r.segments)-1]
-	return s.Number == last.number+1 && s.Period == d.live && s.Run == Folder(d.Epoch, d.Run) &&
+	d := r.periods[len(r.periods)-1]
+	return r.follows(s) && !d.opening && !s.Opening &&
 		slices.EqualFunc(d.Tracks, s.Tracks, func(x Track, y IndexTrack) bool {
 			return x.Name == y.Name && x.Timescale == y.Timescale && x.Origin <= y.PTS
 		})
+}
+
+// follows reports whether s is the live segment after the last one.
+func (r *Recording) follows(s IndexSegment) bool {
+	d, last := r.periods[len(r.periods)-1], r.segments[len(r.segments)-1]
+	return s.Number == last.number+1 && s.Period == d.live && s.Run == Folder(d.Epoch, d.Run)
 }
 
 // open begins a Period where the one before ends.
@@ -90,10 +100,11 @@ func (r *Recording) open(s IndexSegment) error {
 	if err != nil {
 		return err
 	}
-	d := vodPeriod{live: s.Period, first: len(r.segments)}
+	d := vodPeriod{live: s.Period, first: len(r.segments), opening: s.Opening}
 	d.Ordinal, d.Epoch, d.Run, d.First = uint64(len(r.periods)), epoch, run, s.Number
 	if d.first > 0 {
 		d.Start = ceilMS(r.end())
+		d.seamless = r.periods[len(r.periods)-1].opening && r.follows(s)
 	}
 	earliest := s.Tracks[0]
 	for _, t := range s.Tracks {
@@ -111,9 +122,10 @@ func (r *Recording) open(s IndexSegment) error {
 }
 
 // describe keeps a rendition's largest picture and its peak bit rate (RFC
-// 8216, 4.3.4.2: BANDWIDTH); video stays in front.
+// 8216, 4.3.4.2: BANDWIDTH, for which segments of less than half the target
+// duration do not count by themselves); video stays in front.
 func (r *Recording) describe(t Rendition, s Span, scale uint32) {
-	t.BandwidthBPS = s.SizeBytes * 8 * int64(scale) / int64(s.Duration)
+	t.BandwidthBPS = s.SizeBytes * 8 * int64(scale) / max(int64(s.Duration), int64(scale))
 	i := slices.IndexFunc(r.renditions, func(o Rendition) bool { return o.Name == t.Name })
 	if i < 0 {
 		r.renditions = append(r.renditions, t)

@@ -97,5 +97,5 @@ func (t IndexTrack) rendition() Rendition {
 // Object answers the keys of a track's init segment and of its media segment,
 // relative to the play id's folder.
 func (s IndexSegment) Object(track string) (init, segment string) {
-	return s.Run + "/" + track + "-init.mp4", fmt.Sprintf("%s/%s/%d.m4s", s.Run, track, s.Number)
+	return s.Run + "/" + track + "-init.mp4", fmt.Sprintf("%s/%s/%d%s", s.Run, track, s.Number, ending(s.Opening))
 }

@@ -132,6 +132,40 @@ func TestTheRecordingNamesEverySegmentOnce(t *testing.T) {
 	}
 }
 
+// A recording that begins within a segment names what is left of it, and goes
+// on with the next one: as one piece in HLS, in a Period of its own in DASH.
+func TestTheRecordingBeginsWithinASegment(t *testing.T) {
+	list := show(t, twoSessions())[1:]
+	opening := &list[0]
+	opening.Opening, opening.Tracks = true, append([]manifest.IndexTrack{}, opening.Tracks...)
+	for i := range opening.Tracks {
+		o := &opening.Tracks[i]
+		o.PTS, o.Duration, o.SizeBytes = o.PTS+o.Duration*9/10, o.Duration/10, o.SizeBytes/4
+	}
+	r, texts := record(t, list)
+	_, want := opening.Object("v")
+	if want != "s3-0/v/2-live.m4s" {
+		t.Errorf("its name is %s", want)
+	}
+	v, whole := texts["v.m3u8"], strings.Split(texts["v.m3u8"], "#EXT-X-DISCONTINUITY\n")
+	if !strings.Contains(v, "#EXTINF:0.200000,\n../../live/play/"+want+"\n#EXT-X-PROGRAM") || strings.Contains(v, "/2.m4s") || !strings.Contains(whole[0], "/v/5.m4s") || strings.Count(whole[0], "EXT-X-MAP") != 1 {
+		t.Errorf("it is\n%s", v)
+	}
+	names := mpdNames(t, texts[manifest.MPDName])
+	if names["../../live/play/"+want] != 1 || names["../../live/play/s3-0/v/2.m4s"] != 0 || names["../../live/play/s3-0/v/3.m4s"] != 1 {
+		t.Errorf("the MPD names %v", names)
+	}
+	all, _ := record(t, show(t, twoSessions())[2:])
+	if got := r.Duration() - all.Duration() - 200*time.Millisecond; got < -time.Millisecond || got > 80*time.Millisecond { // sound begins 67 ms before pictures
+		t.Errorf("it is longer than the rest by 200 ms and %v", got)
+	}
+	// So short a segment says nothing of the bit rate.
+	_, rest := record(t, list[1:])
+	if texts[manifest.MasterName] != rest[manifest.MasterName] {
+		t.Errorf("with its opening:\n%s\nwithout:\n%s", texts[manifest.MasterName], rest[manifest.MasterName])
+	}
+}
+
 // mpdNames counts the segments that an MPD of ours names.
 func mpdNames(t *testing.T, text string) map[string]int {
 	t.Helper()

@@ -24,14 +24,15 @@ func (r *Recording) playlist(rendition string) []byte {
 	}
 	var mapped string
 	r.each(func(i int, d vodPeriod) {
-		if i == d.first && d.Ordinal > 0 {
+		breaks := i == d.first && !d.seamless
+		if breaks && d.Ordinal > 0 {
 			b.WriteString("#EXT-X-DISCONTINUITY\n")
 		}
 		t := d.track(rendition)
 		gap := t < 0
 		if gap {
 			t = 0 // the times of the first track stand in
-		} else if m := r.base + InitName(d.Epoch, d.Run, rendition); m != mapped || i == d.first {
+		} else if m := r.base + InitName(d.Epoch, d.Run, rendition); m != mapped || breaks {
 			fmt.Fprintf(&b, "#EXT-X-MAP:URI=\"%s\"\n", m)
 			mapped = m
 		}
@@ -40,8 +41,8 @@ func (r *Recording) playlist(rendition string) []byte {
 		if gap {
 			b.WriteString("#EXT-X-GAP\n")
 		}
-		fmt.Fprintf(&b, "#EXTINF:%s,\n%s%s\n", seconds(r.of(i, d)[t].Duration, d.Tracks[t].Timescale),
-			r.base, SegmentName(d.Epoch, d.Run, rendition, s.number))
+		fmt.Fprintf(&b, "#EXTINF:%s,\n%s%s/%s/%d%s\n", seconds(r.of(i, d)[t].Duration, d.Tracks[t].Timescale),
+			r.base, Folder(d.Epoch, d.Run), rendition, s.number, ending(d.opening))
 	})
 	b.WriteString("#EXT-X-ENDLIST\n")
 	return []byte(b.String())
@@ -86,6 +87,6 @@ func (r *Recording) period(b *strings.Builder, d vodPeriod, length time.Duration
 			}
 		}
 	}
-	d.adaptationSets(b, d.First, segments, sap)
+	d.adaptationSets(b, d.First, ending(d.opening), segments, sap)
 	b.WriteString("  </Period>\n")
 }

@@ -15,6 +15,7 @@ import (
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
+	"github.com/roomcast/roomcast/internal/cmaf"
 	"github.com/roomcast/roomcast/internal/config"
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/ffmpeg"
@@ -56,7 +57,7 @@ func run(ctx context.Context) error {
 	log := telemetry.Logger(c.LogLevel)
 	ctx = telemetry.With(ctx, slog.String(telemetry.Job, c.JobID))
 	return control.New(control.Options{
-		Store: store, Objects: bucket, IDs: ids.New(time.Now), Now: time.Now, Log: log,
+		Store: store, Objects: bucket, IDs: ids.New(time.Now), Now: time.Now, Log: log, CutFront: cmaf.CutFront,
 		Transcoder: job.New(job.Options{Tool: tool, Objects: bucket, Scratch: c.Scratch, Keep: true, Parallel: 1, Log: log.With(telemetry.Job, c.JobID)}),
 	}).RunJob(ctx, c.JobID)
 }

@@ -21,7 +21,7 @@ type outcome struct {
 
 func source(t *testing.T) string {
 	t.Helper()
-	return mediatest.Generate(t, mediatest.Spec{BFrames: 2, Duration: 2 * perRun * time.Second, Container: "mp4"})
+	return mediatest.Generate(t, mediatest.Spec{BFrames: 2, GOP: gop, Duration: 2 * perRun * time.Second, Container: "mp4"})
 }
 
 // ends checks that a show has become one whole post, and answers what it left.
@@ -61,7 +61,7 @@ func unharmed(t *testing.T, task bool) (o outcome, calls int) {
 	room, err := s.db.Room(t.Context(), s.room)
 	s.no(err)
 	frames := mediatest.FrameMD5(t, src)
-	want := slices.Concat(frames[50:], frames) // the first segment began before go live
+	want := slices.Concat(frames[gop:], frames) // the first key frame came before go live
 	file := fmt.Sprintf("%s/media/posts/%s/source.mp4", s.dir, room.PostID)
 	if got := mediatest.FrameMD5(t, file); !slices.Equal(got, want) {
 		t.Errorf("the original has %d frames, want %d", len(got), len(want))

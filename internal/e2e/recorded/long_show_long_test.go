@@ -163,8 +163,7 @@ func TestAShowOfThreeHoursIsRecorded(t *testing.T) {
 	if post.State != broadcast.PostProcessed || room.State != broadcast.RoomArchived || len(post.Sources) != 1 {
 		t.Fatalf("post %+v, room %s", post, room.State)
 	}
-	// The first segment began before go live: the room went live with it.
-	const frames = rounds*int(round/time.Second)*fps - 2*fps
+	const frames = rounds * int(round/time.Second) * fps // the room went live with the first
 	const seconds = float64(frames) / fps
 	near := func(what string, got float64) {
 		t.Helper()

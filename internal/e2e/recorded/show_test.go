@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
+	"github.com/roomcast/roomcast/internal/cmaf"
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/ffmpeg"
 	"github.com/roomcast/roomcast/internal/ids"
@@ -28,6 +29,10 @@ import (
 const (
 	perRun  = 2 // segments of two seconds
 	allRuns = 2
+	// goLive is how far in the first segment the room goes live; gop, in pictures
+	// of 40 ms, is shorter than a segment.
+	goLive = 500 * time.Millisecond
+	gop    = 25
 )
 
 // show is a room that was live for two runs and is about to end.
@@ -78,6 +83,7 @@ func (s *show) process(at int, how death, task bool) (service *control.Service, 
 	return control.New(control.Options{
 		Store: records{s.db, l}, Objects: b, IDs: ids.New(s.clock), Now: s.clock, Log: log,
 		URLs:       control.URLs{HTTP: "http://h", RTMP: "rtmp://r"},
+		CutFront:   cmaf.CutFront,
 		Transcoder: job.New(job.Options{Tool: s.tool, Objects: b, Scratch: scratch, Keep: task, Parallel: 1, Log: log}),
 	}), l, ctx
 }
@@ -174,7 +180,7 @@ func published(folder string) func(s *show) (uint64, time.Duration) {
 		s.Helper()
 		live := "live/" + string(s.play) + "/"
 		s.no(os.CopyFS(filepath.Join(s.dir, "media", live), os.DirFS(folder)))
-		began := s.clock()
+		began := s.clock().Add(-goLive)
 		p := manifest.Presentation{TargetDuration: 2 * time.Second, Window: 30 * time.Second}
 		for i := range perRun * allRuns {
 			n := i % perRun

@@ -18,9 +18,10 @@ const lead = 10 * time.Second
 
 // stretch is a piece of one run without a hole: within it, media time goes on.
 type stretch struct {
-	run   string
-	from  uint64
-	until uint64 // its last number
+	run     string
+	from    uint64
+	until   uint64 // its last number
+	opening bool   // its first segment is a recording's Opening
 	// start is where it begins in its file, origin what its segments call
 	// that moment.
 	start, origin, end time.Duration
@@ -103,7 +104,7 @@ func (f *file) add(s manifest.IndexSegment, inits map[string][]byte) {
 		for _, t := range s.Tracks {
 			origin = min(origin, at(t))
 		}
-		f.stretches = append(f.stretches, stretch{run: s.Run, from: s.Number, start: f.end(), origin: origin, end: origin, has: map[string][]bool{}})
+		f.stretches = append(f.stretches, stretch{run: s.Run, from: s.Number, opening: s.Opening, start: f.end(), origin: origin, end: origin, has: map[string][]bool{}})
 	}
 	d := &f.stretches[len(f.stretches)-1]
 	d.until = s.Number

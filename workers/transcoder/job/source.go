@@ -101,7 +101,7 @@ func (t *Transcoder) index(ctx context.Context, task control.SourceTask, f *file
 		for i := range d.until - d.from + 1 {
 			for n, track := range f.order {
 				if has := d.has[track]; i < uint64(len(has)) && has[i] {
-					_, key := manifest.IndexSegment{Run: d.run, Number: d.from + i}.Object(track)
+					_, key := manifest.IndexSegment{Run: d.run, Number: d.from + i, Opening: d.opening && i == 0}.Object(track)
 					list = append(list, segment{task.Live + key, n, d.delta(f.scales[track])})
 				}
 			}

@@ -112,9 +112,13 @@ func (f *fleet) live(shows []*fleetShow, n int) {
 			return nil
 		})
 		f.api.awaitKey(s.user, "ACTIVE_LIVE", patience)
-		if r := f.api.room(s.room.ID); r.State != "LIVE" {
-			f.t.Errorf("%s: the room is %s", s.user, r.State)
-		}
+		// The key may be so still: the end of the session before is on its way.
+		eventually(f.t, patience, s.user+" is live", func() error {
+			if r := f.api.room(s.room.ID); r.State != "LIVE" {
+				return errors.New("the room is " + r.State)
+			}
+			return nil
+		})
 	}
 }
 

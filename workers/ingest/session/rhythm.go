@@ -3,13 +3,19 @@ package session
 import "time"
 
 const (
-	// comesBack is how long an encoder that was cut takes until its pictures
-	// come in again: most pause for 1 s, and then there are the handshakes, the
-	// look-up of the key, the lease and the output.
-	comesBack = 1500 * time.Millisecond
-	// nearEnough is how much earlier than that may be.
-	nearEnough = 150 * time.Millisecond
+	// pause is what most encoders that were cut wait for, and what a connection,
+	// its handshakes and the reading of the first message take.
+	pause = 1200 * time.Millisecond
+	// calls is how many calls of the store come before the first picture: two
+	// to find the key, the lease, the output read and written.
+	calls = 5
+	// nearEnough is how much too early a cut may be.
+	nearEnough = 100 * time.Millisecond
 )
+
+// comesBack is how long an encoder that was cut is away where the store takes
+// so long for a call.
+func comesBack(call time.Duration) time.Duration { return pause + calls*call }
 
 // rhythm is when a publisher's key frames come.
 type rhythm struct {
@@ -24,13 +30,13 @@ func (s *session) LeaveIn(now time.Time) time.Duration {
 	if r == nil {
 		return 0
 	}
-	return r.leaveIn(now)
+	return r.leaveIn(now, comesBack(s.h.kept.call()))
 }
 
-func (r rhythm) leaveIn(now time.Time) time.Duration {
+func (r rhythm) leaveIn(now time.Time, away time.Duration) time.Duration {
 	if r.every <= 0 || r.at.IsZero() {
 		return 0
 	}
-	next := r.every - (now.Sub(r.at)+comesBack)%r.every // from when it is back
-	return max(0, next-nearEnough)
+	waits := r.every - (now.Sub(r.at)+away)%r.every // when it is back
+	return max(0, waits-nearEnough)
 }

@@ -6,22 +6,40 @@ import (
 )
 
 // TestAnEncoderIsSentAwaySoThatItIsBackBeforeItsNextKeyFrame: cut when LeaveIn
-// says, and back after comesBack, it waits for its next key frame for a moment.
+// says, and back after so long, it waits for its next key frame for a moment.
 func TestAnEncoderIsSentAwaySoThatItIsBackBeforeItsNextKeyFrame(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for _, every := range []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 10 * time.Second} {
 		r := rhythm{at, every}
 		for now := at; now.Before(at.Add(25 * time.Second)); now = now.Add(70 * time.Millisecond) {
-			in := r.leaveIn(now)
-			waits := every - now.Add(in+comesBack).Sub(at)%every
+			away := comesBack(10 * time.Millisecond)
+			in := r.leaveIn(now, away)
+			waits := every - now.Add(in+away).Sub(at)%every
 			if in < 0 || in >= every || waits > nearEnough && waits < every {
 				t.Fatalf("every %s, %s behind one: cut after %s, it waits for %s", every, now.Sub(at), in, waits)
 			}
 		}
 	}
 	for _, unknown := range []rhythm{{}, {at: at}, {every: time.Second}} {
-		if in := unknown.leaveIn(at.Add(time.Second)); in != 0 {
+		if in := unknown.leaveIn(at.Add(time.Second), comesBack(0)); in != 0 {
 			t.Errorf("nothing is known of %+v, and it waits for %s", unknown, in)
 		}
+	}
+}
+
+func TestHowLongAnEncoderIsAwayFollowsTheStore(t *testing.T) {
+	var r renewals
+	if away := comesBack(r.call()); away != pause {
+		t.Errorf("nothing is known of the store, and it is away for %s", away)
+	}
+	for range 30 {
+		r.took(10 * time.Millisecond)
+	}
+	quick := comesBack(r.call())
+	for range 30 {
+		r.took(200 * time.Millisecond)
+	}
+	if slow := comesBack(r.call()); quick > pause+60*time.Millisecond || slow < pause+900*time.Millisecond || slow > pause+time.Second {
+		t.Errorf("it is away for %s where a call takes 10 ms, for %s where it takes 200 ms", quick, slow)
 	}
 }

@@ -12,11 +12,29 @@ import (
 // next sign of its own end.
 const refuseAfter = 10 * time.Second
 
-// renewals knows when each session last renewed its lease. The zero value is
-// ready. Safe for concurrent use.
+// renewals knows when each session last renewed its lease, and how long that
+// takes. The zero value is ready. Safe for concurrent use.
 type renewals struct {
-	mu   sync.Mutex
-	last map[*session]time.Time
+	mu    sync.Mutex
+	last  map[*session]time.Time
+	takes time.Duration
+}
+
+// took takes note of how long the store had for a renewal; call answers it,
+// smoothed over the last few of the worker; 0 = there was none.
+func (r *renewals) took(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.takes == 0 {
+		r.takes = d
+	}
+	r.takes += (d - r.takes) / 8
+}
+
+func (r *renewals) call() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.takes
 }
 
 func (r *renewals) renewed(s *session, at time.Time) {
@@ -56,6 +74,7 @@ type noted struct {
 func (n noted) RenewLease(ctx context.Context, id broadcast.KeyID, epoch uint64, s broadcast.SessionID, p broadcast.Progress) error {
 	begun := n.s.h.Now()
 	err := n.Leases.RenewLease(ctx, id, epoch, s, p)
+	n.s.h.kept.took(n.s.h.Now().Sub(begun))
 	if err == nil {
 		n.s.h.kept.renewed(n.s, begun)
 	}

@@ -29,7 +29,7 @@ type Service struct {
 const endWithin = 110 * time.Second
 
 // Serve runs until the worker has drained, or ctx ends: then publishers are
-// closed at most 5 a second, and their ends told, within 110 s. The listeners
+// sent away one after the other, and their ends told, within 110 s. The listeners
 // are closed.
 func (w *Worker) Serve(ctx context.Context, s Service) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -6,9 +6,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,47 +14,6 @@ import (
 	"github.com/roomcast/roomcast/internal/e2e/browser"
 	"github.com/roomcast/roomcast/internal/mediatest"
 )
-
-// laddered gives a member's key a live profile of 360 and 180 lines.
-func (m *machine) laddered(user string) streamKey {
-	m.t.Helper()
-	type stream struct {
-		Name    string `json:"name"`
-		Width   int    `json:"width"`
-		Height  int    `json:"height"`
-		Bitrate int    `json:"bitrate"`
-	}
-	var made struct{ ID string }
-	m.call(http.MethodPost, "/v2/apps/me/transcoding-profiles", map[string]any{
-		"type": "BROADCAST_RTMP", "name": "two steps", "profile": map[string]any{
-			"segmentDuration": 2, "videoStreams": []stream{{"360p", 640, 360, 1_000_000}, {"180p", 320, 180, 200_000}},
-			"audioStream": map[string]int{"bitrate": 96_000},
-		},
-	}, &made)
-	key := m.member(user)
-	m.call(http.MethodPatch, "/v2/apps/me/stream-keys/"+key.ID, map[string]string{"transcodingProfileId": made.ID}, nil)
-	return m.key(user)
-}
-
-// encoders are the children of the process that run ffmpeg.
-func (m *machine) encoders() (pids []int) {
-	m.t.Helper()
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	for _, s := range stats {
-		b, _ := os.ReadFile(s) // it may have ended
-		if _, rest, ok := strings.Cut(string(b), "(ffmpeg) "); ok && len(strings.Fields(rest)) > 1 && strings.Fields(rest)[1] == strconv.Itoa(m.cmd.Process.Pid) && !strings.HasPrefix(rest, "Z") {
-			pid, err := strconv.Atoi(strings.Split(s, "/")[2])
-			if err != nil {
-				m.t.Fatal(err)
-			}
-			pids = append(pids, pid)
-		}
-	}
-	return pids
-}
 
 // height waits until every page shows a picture of so many lines and has
 // played for some seconds since its last Reset, and answers who stalled.

@@ -76,7 +76,7 @@ type Counts struct {
 	RenewalPause, RenewalUnits float64
 	// The rest is of a show, however long it lasts. Not in it: your backend's
 	// own reads, webhooks, and the transcoding of the recording.
-	PutsPerShow float64 // init segments, records, manifests
+	PutsPerShow float64 // init segments, records, the recording's beginning and manifests
 	// TransactionsPerShow are those of events, start, end and recording. The
 	// units are bounds: the outbox does together what comes close together.
 	TransactionsPerShow                 float64
@@ -94,7 +94,7 @@ type Counts struct {
 func Measured() Counts {
 	return Counts{
 		PutsPerSegment: 5.1, RenewalPause: 2, RenewalUnits: 1,
-		PutsPerShow: 11, TransactionsPerShow: 6, ReadUnitsPerShow: 70, WriteUnitsPerShow: 280, MessagesPerShow: 8, InvocationsPerShow: 24,
+		PutsPerShow: 13, TransactionsPerShow: 6, ReadUnitsPerShow: 70, WriteUnitsPerShow: 280, MessagesPerShow: 8, InvocationsPerShow: 24,
 		LogBytesPerShow: 730, QueriesPerSweep: 35, LogBytesPerMinute: 430,
 	}
 }

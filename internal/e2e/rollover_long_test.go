@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -76,9 +77,11 @@ func TestTwoWorkersAreRolledOverUnderTheirShows(t *testing.T) {
 	leave()
 	stopWatching()
 	observers.Wait()
-	// An HTTP-FLV viewer has no buffer: it sees the encoder's own pause of 1 s, and
-	// LocalStack's slowest answer, once.
-	f.judge(watchers, listeners, targetDuration, time.Second+targetDuration+slow())
+	// An HTTP-FLV viewer has no buffer: it sees the encoder's own pause of 1 s and
+	// what LocalStack takes for the six calls that lead to the first picture, one
+	// of which may be its slowest.
+	slowest, usual := slow()
+	f.judge(watchers, listeners, targetDuration, time.Second+targetDuration+slowest+5*usual)
 	seen := states()
 	for _, s := range shows {
 		for _, state := range seen[s.room.ID] {
@@ -95,15 +98,16 @@ func TestTwoWorkersAreRolledOverUnderTheirShows(t *testing.T) {
 	}
 }
 
-// pulse measures how long the store takes at its slowest until ctx ends.
-func (f *fleet) pulse(ctx context.Context, wg *sync.WaitGroup) (worst func() time.Duration) {
-	var longest time.Duration
+// pulse measures how long the store takes for an answer until ctx ends: at its
+// slowest, and the median.
+func (f *fleet) pulse(ctx context.Context, wg *sync.WaitGroup) func() (slowest, usual time.Duration) {
+	var took []time.Duration
 	wg.Go(func() {
 		for ctx.Err() == nil {
 			begin := time.Now()
 			_, _ = get(ctx, "http://"+f.api.http+"/readyz") // slow is what counts
 			if ctx.Err() == nil {
-				longest = max(longest, time.Since(begin))
+				took = append(took, time.Since(begin))
 			}
 			select {
 			case <-ctx.Done():
@@ -111,7 +115,12 @@ func (f *fleet) pulse(ctx context.Context, wg *sync.WaitGroup) (worst func() tim
 			}
 		}
 	})
-	return func() time.Duration { f.t.Logf("the store's slowest answer took %s", longest); return longest }
+	return func() (slowest, usual time.Duration) {
+		slices.Sort(took)
+		slowest, usual = took[len(took)-1], took[len(took)/2]
+		f.t.Logf("the store's answers took %s, the slowest %s", usual, slowest)
+		return slowest, usual
+	}
 }
 
 // follow notes every state of the rooms until ctx ends.

@@ -249,8 +249,8 @@ func TestPublishersAreSentAwayAtGoodMomentsAndInTime(t *testing.T) {
 		least, most time.Duration // from the first to the last
 	}{
 		"one":                       {1, 10 * time.Second, 0, 0},
-		"a few at any moment":       {10, 0, 9 * time.Second, 9 * time.Second},
-		"a few at the same moments": {5, 2 * time.Second, 8 * time.Second, 8 * time.Second},
+		"a few at any moment":       {10, 0, 18 * time.Second, 18 * time.Second},
+		"a few at the same moments": {5, 2 * time.Second, 16 * time.Second, 16 * time.Second},
 		"hundreds":                  {250, 0, 49 * time.Second, 70 * time.Second},
 		"hundreds with a rhythm":    {400, 2 * time.Second, 79 * time.Second, 95 * time.Second},
 	} {

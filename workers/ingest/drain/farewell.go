@@ -10,7 +10,7 @@ const (
 	// who takes them in must not be overrun. Where there is time it is
 	// awaySlowly, so that an outage of each show is as short as it can be.
 	awayEvery  = 200 * time.Millisecond
-	awaySlowly = time.Second
+	awaySlowly = 2 * time.Second
 	// awayWithin is when all are told, as far as awayEvery allows: Fargate
 	// leaves 120 s after a SIGTERM.
 	awayWithin = 60 * time.Second

@@ -229,6 +229,41 @@ func TestARecordingThatBeginsWithinASegmentIsPlayed(t *testing.T) {
 	}
 }
 
+// Of the segment that go live is in, a ladder's recording has every rendition
+// from the same key frame on.
+func TestALadderIsRecordedFromGoLiveInEveryRendition(t *testing.T) {
+	src := mediatest.Generate(t, mediatest.Spec{BFrames: 2, GOP: 8, Width: 640, Height: 360, Duration: 9 * time.Second})
+	m := newMachine(t)
+	key, show := m.laddered("ada"), m.newRoom("ada")
+	began := time.Now()
+	encoder := publishOnce(t, src, key.url())
+	m.awaitKey("ada", "ACTIVE", 20*time.Second)
+	time.Sleep(time.Until(began.Add(4 * time.Second))) // amid the show
+	m.roomDo(show.ID, "start", nil)
+	if err := encoder.Wait(); err != nil {
+		t.Fatal(err, encoder.Log())
+	}
+	m.awaitKey("ada", "INACTIVE_LIVE", 15*time.Second)
+	r := m.roomDo(show.ID, "end", nil)
+	p := m.awaitPost(*r.VideoPostID, "playable", 15*time.Second, func(p post) bool { return p.Playback != nil })
+	_, want, late := m.live(t, playID(t, media(*p.Playback.HLSURL)), r.LiveStartedAt)
+	sameFrames(t, "the best rendition", runsOf(t, media(*p.Playback.HLSURL)), want)
+	lists := regexp.MustCompile(`(?m)^[^#].*\.m3u8$`).FindAllString(body(t, *p.Playback.HLSURL), -1)
+	t.Logf("live %v after a key frame; %v", late.Round(time.Millisecond), lists)
+	if len(lists) < 2 {
+		t.Fatalf("renditions %v", lists)
+	}
+	for _, list := range lists {
+		url := strings.Replace(*p.Playback.HLSURL, "master.m3u8", list, 1)
+		if n := len(runsOf(t, url)); n != len(want) || strings.Contains(body(t, url), "#EXT-X-GAP") {
+			t.Errorf("%s has %d pictures, want %d:\n%s", list, n, len(want), body(t, url))
+		}
+		mediatest.DecodeStrict(t, url)
+	}
+	mediatest.DecodeStrict(t, *p.Playback.DASHURL)
+	watched(t, *p.Playback.HLSURL, *p.Playback.DASHURL, float64(*p.DurationMs)/1000)
+}
+
 // stored is how long the media are that the records of all shows name, each
 // under its play id.
 func (m *machine) stored(t *testing.T) map[string]float64 {

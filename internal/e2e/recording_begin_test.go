@@ -45,6 +45,7 @@ func (m *machine) live(t *testing.T, play string, at time.Time) (all, from []str
 			all = append(all, mediatest.FrameMD5(t, temp(run...))...)
 		}
 	}
+	at = at.Truncate(time.Millisecond) // segments are dated so
 	var dated time.Time
 	before, first := 0, -1
 	for line := range strings.Lines(string(read("v.m3u8"))) {
@@ -65,7 +66,7 @@ func (m *machine) live(t *testing.T, play string, at time.Time) (all, from []str
 		run = append(run, read(line))
 		pts, sync := pictureTimes(t, temp(run[0], run[len(run)-1]))
 		for i := range pts {
-			came := dated.Add(time.Duration((pts[i] - slices.Min(pts)) * float64(time.Second)))
+			came := dated.Add(time.Duration((pts[i] - slices.Min(pts)) * float64(time.Second))).Round(time.Millisecond)
 			switch {
 			case !sync[i] || first >= 0:
 			case came.Before(at):

@@ -46,6 +46,14 @@ func TestPlayersChooseARenditionAndOutliveItsEncoder(t *testing.T) {
 			t.Error(err) // ACTIVE means that everything can be read
 		}
 	}
+	// Who comes in the first seconds of a show has less ahead than players want:
+	// three target durations (RFC 8216 6.3.3).
+	eventually(t, 20*time.Second, "players begin where they want to", func() error {
+		if n := strings.Count(body(t, strings.Replace(*live.Playback.HLSURL, "master.m3u8", "v.m3u8", 1)), "#EXTINF:"); n < 5 {
+			return fmt.Errorf("%d segments", n)
+		}
+		return nil
+	})
 	pages := play(t, m, show.ID)
 	delete(pages, browser.OwnPage)
 	height(t, pages, 360, 60*time.Second)

@@ -6,16 +6,17 @@ const (
 	// pause is what most encoders that were cut wait for, and what a connection,
 	// its handshakes and the reading of the first message take.
 	pause = 1200 * time.Millisecond
-	// calls is how many calls of the store come before the first picture: two
-	// to find the key, the lease, the output read and written.
-	calls = 5
+	// callsBefore is how many calls of the store come before the first picture:
+	// two to find the key, the lease, the output read and written.
+	callsBefore = 5
 	// nearEnough is how much too early a cut may be.
 	nearEnough = 100 * time.Millisecond
 )
 
-// comesBack is how long an encoder that was cut is away where the store takes
-// so long for a call.
-func comesBack(call time.Duration) time.Duration { return pause + calls*call }
+// comesBack is how long an encoder that was cut is away where each call takes as
+// long as it may before somebody should wonder (RFC 6298 2.3). Who comes before
+// its key frame waits for a moment, who comes right behind it for a whole GOP.
+func comesBack(c calls) time.Duration { return pause + callsBefore*(c.mean+4*c.deviation) }
 
 // rhythm is when a publisher's key frames come.
 type rhythm struct {

@@ -17,21 +17,26 @@ const refuseAfter = 10 * time.Second
 type renewals struct {
 	mu    sync.Mutex
 	last  map[*session]time.Time
-	takes time.Duration
+	takes calls
 }
 
-// took takes note of how long the store had for a renewal; call answers it,
-// smoothed over the last few of the worker; 0 = there was none.
+// calls is how long the store takes for one: on average over the last few of a
+// worker, and how far from that they are; 0 = there was none.
+type calls struct{ mean, deviation time.Duration }
+
+// took takes note of how long the store had for a renewal (smoothed as RFC 6298
+// does it); call answers it.
 func (r *renewals) took(d time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.takes == 0 {
-		r.takes = d
+	if r.takes.mean == 0 {
+		r.takes = calls{d, d / 2}
 	}
-	r.takes += (d - r.takes) / 8
+	r.takes.deviation += ((d - r.takes.mean).Abs() - r.takes.deviation) / 4
+	r.takes.mean += (d - r.takes.mean) / 8
 }
 
-func (r *renewals) call() time.Duration {
+func (r *renewals) call() calls {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.takes

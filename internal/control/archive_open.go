@@ -134,14 +134,15 @@ func (o *opening) cut(ctx context.Context, x manifest.IndexSegment, t manifest.I
 	return t, body, nil
 }
 
-// save writes a track of the opening, the same bytes each time.
+// save writes a track of the opening, once: its bytes are the same each time.
 func (o *opening) save(ctx context.Context, x manifest.IndexSegment, t manifest.IndexTrack, body [][]byte) error {
 	if !o.keep {
 		return nil
 	}
 	_, name := x.Object(t.Name)
-	opt := PutOptions{ContentType: t.Kind.String() + "/mp4", CacheControl: immutable}
-	if _, err := o.Objects.Put(ctx, liveFolder(o.post.PlayID)+name, body, opt); err != nil {
+	opt := PutOptions{ContentType: t.Kind.String() + "/mp4", CacheControl: immutable, IfNoneMatch: true}
+	_, err := o.Objects.Put(ctx, liveFolder(o.post.PlayID)+name, body, opt)
+	if err != nil && !errors.Is(err, ErrConflict) { // it is there
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return nil

@@ -3,9 +3,10 @@ package session
 import "time"
 
 const (
-	// pause is what most encoders that were cut wait for, and what a connection,
-	// its handshakes and the reading of the first message take.
-	pause = 1200 * time.Millisecond
+	// pause is the second for which most encoders that were cut wait, 0.2 s for a
+	// connection, its handshakes and the reading of the first message, and as much
+	// again and more for who is slow: being late costs a GOP.
+	pause = 1500 * time.Millisecond
 	// callsBefore is how many calls of the store come before the first picture:
 	// two to find the key, the lease, the output read and written.
 	callsBefore = 5

@@ -69,7 +69,13 @@ type Drainer struct {
 }
 
 // New makes a Drainer for a worker that its service has registered.
-func New(o Options) *Drainer { return &Drainer{Options: o, listed: true} }
+func New(o Options) *Drainer {
+	d := &Drainer{Options: o, listed: true}
+	d.farewell = d.newFarewell()
+	return d
+}
+
+func (d *Drainer) newFarewell() Farewell { return Farewell{Gate: d.Gate, Now: d.Now, Sleep: d.Sleep} }
 
 // Run answers nil when the worker is not wanted and empty, and ctx's error
 // when that ends first. What fails is tried again; a fleet that does not
@@ -88,14 +94,14 @@ func (d *Drainer) Run(ctx context.Context) error {
 			d.Log.Info("drained", "took", d.Now().Sub(d.since))
 			return nil
 		}
-		if d.drainedFor() < d.MaxDrain {
-			d.farewell = Farewell{Gate: d.Gate, Now: d.Now, Sleep: d.Sleep}
+		if d.since.IsZero() || d.drainedFor() < d.MaxDrain {
+			d.farewell = d.newFarewell() // the next drain's time begins anew
 		} else if more, err := d.farewell.Next(ctx); err != nil {
 			return err
 		} else if more {
 			continue
 		}
-		if d.drainedFor() >= 2*d.MaxDrain && d.Gate.Publishers() == 0 {
+		if !d.since.IsZero() && d.drainedFor() >= 2*d.MaxDrain && d.Gate.Publishers() == 0 {
 			d.Log.Warn("drained by force: who still watches here is cut", "viewers", d.Viewers())
 			return nil
 		}

@@ -239,6 +239,23 @@ func TestAfterMaxDrainPublishersAreSentAwayAtMostFiveASecond(t *testing.T) {
 	})
 }
 
+// Who may not stay at all stays as long as the worker is wanted.
+func TestWithoutTimeToDrainAWantedWorkerServes(t *testing.T) {
+	run(t, "blue", 0, func(w *world, drained <-chan error) {
+		time.Sleep(time.Minute)
+		w.enter()
+		time.Sleep(time.Minute)
+		pending(t, drained)
+		if len(w.kicked) > 0 {
+			t.Error("its publisher was sent away")
+		}
+		w.set(func() { w.wanted = "green" })
+		if err := <-drained; err != nil || len(w.kicked) != 1 {
+			t.Errorf("%v, %d were sent away", err, len(w.kicked))
+		}
+	})
+}
+
 // TestPublishersAreSentAwayAtGoodMomentsAndInTime: a few with time between
 // them, each when its encoder will be back before its next key frame; many as
 // fast as those who take them in allow, within what SIGTERM leaves.

@@ -26,9 +26,6 @@ const (
 // errNoKeyFrame: none was found where a recording might begin.
 var errNoKeyFrame = errors.New("no key frame after go live")
 
-// immutable is the cache header of what keeps its name and its bytes.
-const immutable = "public, max-age=31536000, immutable"
-
 // opening finds where a post's recording begins: at the first key frame, or
 // sound where there are no pictures, from LiveFrom on. Of the segment that has
 // it within, the end is cut off, the same by every process that reads the
@@ -140,7 +137,7 @@ func (o *opening) save(ctx context.Context, x manifest.IndexSegment, t manifest.
 		return nil
 	}
 	_, name := x.Object(t.Name)
-	opt := PutOptions{ContentType: t.Kind.String() + "/mp4", CacheControl: immutable, IfNoneMatch: true}
+	opt := PutOptions{ContentType: t.Kind.String() + "/mp4", CacheControl: manifest.Immutable, IfNoneMatch: true}
 	_, err := o.Objects.Put(ctx, liveFolder(o.post.PlayID)+name, body, opt)
 	if err != nil && !errors.Is(err, ErrConflict) { // it is there
 		return fmt.Errorf("write %s: %w", name, err)

@@ -7,6 +7,8 @@ const (
 	PlaylistType = "application/vnd.apple.mpegurl"
 	MPDType      = "application/dash+xml"
 	CacheControl = "max-age=0, s-maxage=1"
+	// Immutable is that of media: what has its name keeps its bytes.
+	Immutable = "public, max-age=31536000, immutable"
 )
 
 // File is one text of a presentation under its name in the play id's folder.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/roomcast/roomcast/internal/manifest"
 )
 
 const (
@@ -36,9 +38,6 @@ func CheckKey(key string) error {
 	}
 	return nil
 }
-
-// Changing is the Cache-Control of what may be another thing a second later.
-const Changing = "max-age=0, s-maxage=1"
 
 // methods are those that objects are served by.
 const methods = "GET, HEAD, OPTIONS"
@@ -77,7 +76,7 @@ func Handler(serve func(w http.ResponseWriter, r *http.Request, key string)) htt
 // Refuse answers a status of 4xx or 5xx. Caches ask again soon: a segment may
 // come any moment, and an outage is not kept at all.
 func Refuse(w http.ResponseWriter, status int) {
-	w.Header().Set("Cache-Control", Changing)
+	w.Header().Set("Cache-Control", manifest.CacheControl)
 	if status >= http.StatusInternalServerError {
 		w.Header().Set("Cache-Control", "no-store")
 	}

@@ -5,10 +5,8 @@ import (
 	"strings"
 
 	"github.com/roomcast/roomcast/internal/control"
-	"github.com/roomcast/roomcast/internal/objects"
+	"github.com/roomcast/roomcast/internal/manifest"
 )
-
-const immutable = "public, max-age=31536000, immutable"
 
 // headers are what an object's Content-Type and Cache-Control are.
 type headers struct {
@@ -22,18 +20,18 @@ type headers struct {
 func defaults(key string) headers {
 	switch path.Ext(key) {
 	case ".m3u8":
-		return headers{"application/vnd.apple.mpegurl", objects.Changing}
+		return headers{"application/vnd.apple.mpegurl", manifest.CacheControl}
 	case ".mpd":
-		return headers{"application/dash+xml", objects.Changing}
+		return headers{"application/dash+xml", manifest.CacheControl}
 	case ".m4s", ".mp4":
 		if audio(key) {
-			return headers{"audio/mp4", immutable}
+			return headers{"audio/mp4", manifest.Immutable}
 		}
-		return headers{"video/mp4", immutable}
+		return headers{"video/mp4", manifest.Immutable}
 	case ".json":
-		return headers{"application/json", immutable}
+		return headers{"application/json", manifest.Immutable}
 	case ".jpg":
-		return headers{"image/jpeg", immutable}
+		return headers{"image/jpeg", manifest.Immutable}
 	}
 	return headers{"application/octet-stream", ""}
 }

@@ -10,8 +10,8 @@ import (
 )
 
 // Receive delivers the heads of up to limit groups, which take turns: one with
-// a backlog holds no other up. While there are none it
-// waits, and is woken at once by whatever makes one deliverable.
+// a backlog holds no other up. While there are none it waits, and is woken at
+// once by whatever makes one deliverable.
 func (q *Queue) Receive(ctx context.Context, limit int, wait time.Duration) ([]control.Delivery, error) {
 	timeout := time.NewTimer(wait)
 	defer timeout.Stop()

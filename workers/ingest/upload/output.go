@@ -12,9 +12,6 @@ import (
 	"github.com/roomcast/roomcast/workers/ingest/segment"
 )
 
-// immutable is the cache header of everything whose name is never used again.
-const immutable = "public, max-age=31536000, immutable"
-
 // Ack says that a segment is published: its objects and every manifest that
 // names it can be read.
 type Ack struct {
@@ -147,7 +144,7 @@ func (o *Output) writeTracks(ctx context.Context, s segment.Segment, n uint64) e
 func (o *Output) index(ctx context.Context) error {
 	for o.live.IndexDue() {
 		name, body, next := o.live.NextIndex()
-		_, err := o.bucket.put(ctx, name, [][]byte{body}, control.PutOptions{ContentType: "application/json", CacheControl: immutable})
+		_, err := o.bucket.put(ctx, name, [][]byte{body}, control.PutOptions{ContentType: "application/json", CacheControl: manifest.Immutable})
 		var there *differs
 		if err != nil && (!errors.As(err, &there) || there.etag == "") {
 			return err
@@ -160,7 +157,7 @@ func (o *Output) index(ctx context.Context) error {
 // writeOnce writes an object that never changes. One that is there with other
 // bytes stays, and the session ends.
 func (o *Output) writeOnce(ctx context.Context, name string, k media.Kind, d control.Durability, body [][]byte) error {
-	_, err := o.bucket.put(ctx, name, body, control.PutOptions{ContentType: k.String() + "/mp4", CacheControl: immutable, Durability: d})
+	_, err := o.bucket.put(ctx, name, body, control.PutOptions{ContentType: k.String() + "/mp4", CacheControl: manifest.Immutable, Durability: d})
 	return err
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/roomcast/roomcast/internal/broadcast"
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/ffmpeg"
+	"github.com/roomcast/roomcast/internal/manifest"
 )
 
 // Objects is the bucket, with objects of any size. Safe for concurrent use.
@@ -112,15 +113,12 @@ func (t *Transcoder) put(ctx context.Context, key, path string) error {
 		return err
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	_, err = t.Objects.PutFrom(ctx, key, f, control.PutOptions{ContentType: contentType(key), CacheControl: immutable})
+	_, err = t.Objects.PutFrom(ctx, key, f, control.PutOptions{ContentType: contentType(key), CacheControl: manifest.Immutable})
 	if err != nil {
 		return fmt.Errorf("upload %s: %w", key, err)
 	}
 	return nil
 }
-
-// immutable is the cache header of what keeps its name and its bytes.
-const immutable = "public, max-age=31536000, immutable"
 
 func contentType(key string) string {
 	switch filepath.Ext(key) {

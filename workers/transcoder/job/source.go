@@ -82,7 +82,7 @@ func (t *Transcoder) original(ctx context.Context, task control.SourceTask, f *f
 		defer close(copied)
 		w.CloseWithError(t.copyTo(ctx, w, header, pieces))
 	}()
-	_, err = t.Objects.PutFrom(ctx, key, body, control.PutOptions{ContentType: made.ContentType, CacheControl: immutable})
+	_, err = t.Objects.PutFrom(ctx, key, body, control.PutOptions{ContentType: made.ContentType, CacheControl: manifest.Immutable})
 	_ = body.CloseWithError(io.ErrClosedPipe) // it may not have been read to its end
 	<-copied
 	return made, err

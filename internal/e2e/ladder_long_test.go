@@ -26,7 +26,7 @@ func height(t *testing.T, pages map[browser.Player]*browser.Page, lines int, wit
 		if err != nil {
 			t.Fatalf("%s does not show %d lines but %d: %v", player, lines, report.Height, err)
 		}
-		if len(report.Fatal()) > 0 || len(report.Holes) > 0 || report.StalledSeconds > 0.5 {
+		if len(report.Fatal()) > 0 || len(report.Holes) > 0 || report.StalledSeconds > 0.1 {
 			t.Errorf("%s on the way to %d lines: %v", player, lines, report)
 		}
 		t.Logf("%d lines: %v", lines, report)
@@ -55,7 +55,6 @@ func TestPlayersChooseARenditionAndOutliveItsEncoder(t *testing.T) {
 		return nil
 	})
 	pages := play(t, m, show.ID)
-	delete(pages, browser.OwnPage)
 	height(t, pages, 360, 60*time.Second)
 	for _, bps := range []int{800_000, 0} {
 		reset(t, pages)

@@ -10,6 +10,12 @@ import (
 
 const programDateTime = "2006-01-02T15:04:05.000Z07:00"
 
+// ladderHoldBack is how many target durations a player stays behind the end of a
+// live playlist where it may choose among renditions (RFC 8216bis 4.4.3.8;
+// docs/adr/0013-live-ladders.md). Without the tag it is three: too few to give a
+// segment up and load another playlist and segment in time.
+const ladderHoldBack = 4
+
 // PlaylistName is the file name of a rendition's media playlist.
 func PlaylistName(rendition string) string { return rendition + ".m3u8" }
 
@@ -22,6 +28,9 @@ func (p Presentation) Playlist(rendition string) []byte {
 		int64(p.TargetDuration/time.Second), p.First, p.discontinuitySequence())
 	if p.independent() {
 		b.WriteString("#EXT-X-INDEPENDENT-SEGMENTS\n")
+	}
+	if !p.Ended && p.ladder() {
+		fmt.Fprintf(&b, "#EXT-X-SERVER-CONTROL:HOLD-BACK=%d\n", int64(ladderHoldBack*p.TargetDuration/time.Second))
 	}
 	if PlaylistName(rendition) == RecordName {
 		b.WriteString(p.recordLine())
@@ -76,6 +85,17 @@ func (p Presentation) independent() bool {
 		}
 	}
 	return true
+}
+
+// ladder says whether a player may choose among renditions.
+func (p Presentation) ladder() bool {
+	n := 0
+	for _, r := range p.Renditions {
+		if r.Kind == media.Video {
+			n++
+		}
+	}
+	return n > 1
 }
 
 // seconds writes ticks with six decimals: enough to get every tick back.

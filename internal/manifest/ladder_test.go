@@ -40,6 +40,11 @@ func TestRenditionsShareOneAdaptationSetAndOneCut(t *testing.T) {
 	if low := string(p.Playlist("360p")); !strings.Contains(low, "\ns3-0/360p/2.m4s\n") || strings.Contains(low, "EXT-X-GAP") {
 		t.Errorf("playlist:\n%s", low)
 	}
+	for _, name := range []string{"v", "360p", "a"} {
+		if l, err := manifest.ParsePlaylist(p.Playlist(name)); err != nil || l.HoldBack != 4*p.TargetDuration {
+			t.Errorf("players of %s stay %s behind: %v", name, l.HoldBack, err)
+		}
+	}
 	r := manifest.NewRecording("../../live/p/")
 	for n := p.First; n <= p.Last(); n++ {
 		if err := r.Add(p.IndexOf(n)); err != nil {

@@ -15,6 +15,7 @@ type Playlist struct {
 	MediaSequence         uint64
 	DiscontinuitySequence uint64
 	Independent, Ended    bool
+	HoldBack              time.Duration // 0 = not said: three target durations
 	Entries               []Entry
 }
 
@@ -103,6 +104,10 @@ func (q *parser) head(name, value string) (err error) {
 		q.disc = q.list.DiscontinuitySequence
 	case "#EXT-X-INDEPENDENT-SEGMENTS":
 		q.list.Independent = true
+	case "#EXT-X-SERVER-CONTROL":
+		var s uint64
+		s, err = strconv.ParseUint(strings.TrimPrefix(value, "HOLD-BACK="), 10, 16)
+		q.list.HoldBack = time.Duration(s) * time.Second
 	case "#EXT-X-ENDLIST":
 		if q.open {
 			return errors.New("EXT-X-ENDLIST inside a segment")

@@ -73,6 +73,12 @@ export class Player {
       manifestLoadPolicy: patient(8000), playlistLoadPolicy: patient(8000), fragLoadPolicy: patient(8000),
     });
     hls.on(Hls.Events.ERROR, (_, e) => { if (e.fatal) this.#recover(hls, e); });
+    hls.on(Hls.Events.MANIFEST_PARSED, (_, { levels }) => {
+      if (levels.length < 2) return;
+      // Who is to change to another rendition in time stays as far behind as the playlists want.
+      delete hls.userConfig.liveSyncDurationCount;
+      hls.config.liveMaxLatencyDurationCount = 7;
+    });
     hls.loadSource(this.url);
     hls.attachMedia(this.video);
   }

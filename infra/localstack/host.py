@@ -1,12 +1,14 @@
 """Runs LocalStack on this machine, reachable on 127.0.0.1 only.
 
-host.py ADDRESS:PORT IDLE_SECONDS COMMAND...
+host.py GATEWAY DYNAMODB IDLE_SECONDS COMMAND...
 
-DynamoDB Local, which LocalStack starts, listens on every address and cannot be
-told otherwise. So the one socket that others may reach is opened first, then
-this process moves into a network of its own that has nothing but a loopback,
-starts COMMAND there with GATEWAY_LISTEN set, and carries bytes between the
-two. Where the kernel allows no such network it says so and goes on without.
+GATEWAY and DYNAMODB are the ADDRESS:PORT of LocalStack and, for who wants to go
+past it, of its DynamoDB Local. That listens on every address and cannot be told
+otherwise. So the two sockets that others may reach are opened first, then this
+process moves into a network of its own that has nothing but a loopback, starts
+COMMAND there with GATEWAY_LISTEN and DYNAMODB_LOCAL_PORT set, and carries bytes
+between the two. Where the kernel allows no such network it says so and goes on
+without.
 
 Ends with COMMAND, on SIGTERM, and after IDLE_SECONDS without a connection
 (0 = never).
@@ -15,6 +17,7 @@ Ends with COMMAND, on SIGTERM, and after IDLE_SECONDS without a connection
 import asyncio
 import ctypes
 import fcntl
+import functools
 import os
 import signal
 import socket
@@ -22,7 +25,7 @@ import struct
 import sys
 import time
 
-INSIDE = 4566
+INSIDE = 4566, 4567
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
 
@@ -55,13 +58,13 @@ def own_network():
 
 
 class Relay:
-    def __init__(self, port):
-        self.port, self.open, self.used = port, 0, time.monotonic()
+    def __init__(self):
+        self.open, self.used = 0, time.monotonic()
 
-    async def serve(self, reader, writer):
+    async def serve(self, port, reader, writer):
         self.open += 1
         try:
-            inside = await asyncio.open_connection("127.0.0.1", self.port)
+            inside = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
             inside = None
         if inside:
@@ -87,16 +90,17 @@ class Relay:
             await asyncio.sleep(5)
 
 
-async def run(listener, port, idle, command):
-    relay = Relay(port)
-    server = await asyncio.start_server(relay.serve, sock=listener)
+async def run(listeners, idle, command):
+    relay = Relay()
+    servers = [await asyncio.start_server(functools.partial(relay.serve, port), sock=s) for s, port in listeners]
     child = await asyncio.create_subprocess_exec(*command, start_new_session=True)
     stop = asyncio.Event()
     for s in signal.SIGTERM, signal.SIGINT, signal.SIGHUP:
         asyncio.get_running_loop().add_signal_handler(s, stop.set)
     ends = [asyncio.ensure_future(f) for f in (child.wait(), stop.wait(), relay.idle(idle))]
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-    server.close()
+    for server in servers:
+        server.close()
     for s, patience in (signal.SIGTERM, 10), (signal.SIGKILL, 5):  # its Java child is of its session
         try:
             os.killpg(child.pid, s)
@@ -106,16 +110,23 @@ async def run(listener, port, idle, command):
     return child.returncode or 0
 
 
-def main():
-    address, idle, command = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
+def listen(address):
     host, _, port = address.rpartition(":")
-    listener = socket.create_server((host, int(port)), backlog=512)
+    return socket.create_server((host, int(port)), backlog=512)
+
+
+def main():
+    outside, idle, command = sys.argv[1:3], int(sys.argv[3]), sys.argv[4:]
+    listeners = [listen(address) for address in outside]
     inside = INSIDE
     if not own_network():
-        with socket.create_server(("127.0.0.1", 0)) as s:
-            inside = s.getsockname()[1]
-    os.environ["GATEWAY_LISTEN"] = f"127.0.0.1:{inside}"
-    sys.exit(asyncio.run(run(listener, inside, idle, command)))
+        free = [listen("127.0.0.1:0") for _ in outside]
+        inside = [s.getsockname()[1] for s in free]
+        for s in free:
+            s.close()
+    os.environ["GATEWAY_LISTEN"] = f"127.0.0.1:{inside[0]}"
+    os.environ["DYNAMODB_LOCAL_PORT"] = str(inside[1])
+    sys.exit(asyncio.run(run(list(zip(listeners, inside)), idle, command)))
 
 
 main()

@@ -30,7 +30,7 @@ func installation(t *testing.T) []string {
 	account := localstacktest.New(t)
 	data, queues := account.Deploy(t, "data"), account.Deploy(t, "queues")
 	return []string{
-		"ROOMCAST_BACKEND=aws", "AWS_ENDPOINT_URL=" + localstacktest.Endpoint, "AWS_REGION=" + localstacktest.Region,
+		"ROOMCAST_BACKEND=aws", "AWS_ENDPOINT_URL=" + localstacktest.Endpoint, "AWS_ENDPOINT_URL_DYNAMODB=" + localstacktest.DynamoDB(t), "AWS_REGION=" + localstacktest.Region,
 		"AWS_ACCESS_KEY_ID=" + account.AccessKey, "AWS_SECRET_ACCESS_KEY=" + account.SecretKey, "AWS_EC2_METADATA_DISABLED=true",
 		"ROOMCAST_TABLE=" + data["TableName"], "ROOMCAST_MEDIA_BUCKET=" + data["MediaBucket"],
 		"ROOMCAST_STATE_EVENTS_URL=" + queues["StateEventsUrl"],

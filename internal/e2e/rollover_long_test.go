@@ -14,10 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// 20 publishers, 4 of them with HLS, whose objects are most of what LocalStack,
-// with about 100 calls a second, can take beside the handovers. 200 viewers, 160
-// over HLS and 40 over HTTP-FLV.
-const rolloverShows, hlsShows, hlsViewers, flvViewers = 20, 4, 40, 2
+// 20 publishers, 10 of them with HLS. 200 viewers, 160 over HLS and 40 over HTTP-FLV.
+const rolloverShows, hlsShows, hlsViewers, flvViewers = 20, 10, 16, 2
 
 // TestTwoWorkersAreRolledOverUnderTheirShows replaces both workers, one after
 // the other, while publishers stream and viewers watch.
@@ -77,12 +75,9 @@ func TestTwoWorkersAreRolledOverUnderTheirShows(t *testing.T) {
 	leave()
 	stopWatching()
 	observers.Wait()
-	// A segment is as late as LocalStack's slowest answer, once. An HTTP-FLV viewer
-	// has no buffer: it sees the encoder's own pause of 1 s and what LocalStack takes
-	// for the six calls that lead to the first picture, one of which may be the
-	// slowest.
-	slowest, usual := slow()
-	f.judge(watchers, listeners, targetDuration+slowest, time.Second+targetDuration+slowest+5*usual)
+	slow()
+	// An HTTP-FLV viewer has no buffer: its silence has the encoder's pause of 1 s in it.
+	f.judge(watchers, listeners, targetDuration, targetDuration)
 	seen := states()
 	for _, s := range shows {
 		for _, state := range seen[s.room.ID] {
@@ -101,7 +96,7 @@ func TestTwoWorkersAreRolledOverUnderTheirShows(t *testing.T) {
 
 // pulse measures how long the store takes for an answer until ctx ends: at its
 // slowest, and the median.
-func (f *fleet) pulse(ctx context.Context, wg *sync.WaitGroup) func() (slowest, usual time.Duration) {
+func (f *fleet) pulse(ctx context.Context, wg *sync.WaitGroup) func() {
 	var took []time.Duration
 	wg.Go(func() {
 		for ctx.Err() == nil {
@@ -116,11 +111,9 @@ func (f *fleet) pulse(ctx context.Context, wg *sync.WaitGroup) func() (slowest, 
 			}
 		}
 	})
-	return func() (slowest, usual time.Duration) {
+	return func() {
 		slices.Sort(took)
-		slowest, usual = took[len(took)-1], took[len(took)/2]
-		f.t.Logf("the store's answers took %s, the slowest %s", usual, slowest)
-		return slowest, usual
+		f.t.Logf("the store's answers took %s, the slowest %s", took[len(took)/2], took[len(took)-1])
 	}
 }
 

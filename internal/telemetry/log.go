@@ -25,9 +25,17 @@ const (
 // Logger writes JSON lines to standard error, from level on.
 func Logger(level slog.Level) *slog.Logger { return slog.New(NewHandler(os.Stderr, level)) }
 
-// NewHandler writes JSON lines with what With put into the context.
+// NewHandler writes JSON lines with what With put into the context. A duration
+// is a number of milliseconds, and its name ends in _ms.
 func NewHandler(w io.Writer, level slog.Level) slog.Handler {
-	return handler{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})}
+	return handler{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: milliseconds})}
+}
+
+func milliseconds(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() != slog.KindDuration {
+		return a
+	}
+	return slog.Float64(a.Key+"_ms", float64(a.Value.Duration().Microseconds())/1000)
 }
 
 // NewTextHandler writes lines for people, with the same.

@@ -21,7 +21,7 @@ func TestLinesCarryWhatTheContextKnows(t *testing.T) {
 	ctx := telemetry.With(context.Background(), slog.String(telemetry.Request, "req_1"))
 	inner := telemetry.With(ctx, slog.String(telemetry.Room, "room_1"))
 	_ = telemetry.With(ctx, slog.String(telemetry.Room, "room_2")) // a sibling's, not ours
-	log.InfoContext(inner, "hello", telemetry.Request, "req_1")
+	log.InfoContext(inner, "hello", telemetry.Request, "req_1", "took", 1500250*time.Microsecond)
 	if n := strings.Count(b.String(), `"request"`); n != 1 {
 		t.Errorf("the request is said %d times: %s", n, b.String())
 	}
@@ -29,6 +29,9 @@ func TestLinesCarryWhatTheContextKnows(t *testing.T) {
 	var line map[string]any
 	if err := json.Unmarshal(b.Bytes(), &line); err != nil {
 		t.Fatalf("%v: %s", err, b.String())
+	}
+	if line["took_ms"] != 1500.25 {
+		t.Errorf("it took %v ms: %s", line["took_ms"], b.String())
 	}
 	for k, want := range map[string]string{"msg": "hello", "request": "req_1", "room": "room_1", "worker": "w", "level": "INFO"} {
 		if line[k] != want {

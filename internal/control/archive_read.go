@@ -30,9 +30,9 @@ func (s *Service) eachSegment(ctx context.Context, post broadcast.VideoPost, kee
 	if err != nil {
 		return err
 	}
-	o := opening{Service: s, post: post, keep: keep, begun: post.LiveFrom.IsZero(), anywhere: s.CutFront == nil}
+	o := opening{Service: s, post: post, keep: keep, begun: post.LiveFrom.IsZero()}
 	err = s.eachFrom(ctx, p, &o, add)
-	if (err == nil || errors.Is(err, errNoKeyFrame)) && !o.begun && !o.anywhere {
+	if (err == nil || errors.Is(err, errNoKeyFrame)) && !o.begun {
 		o.anywhere = true
 		err = s.eachFrom(ctx, p, &o, add)
 	}

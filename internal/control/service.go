@@ -42,7 +42,7 @@ type Options struct {
 	// Transcoder makes files of recordings; nil = recordings stay as they are.
 	Transcoder Transcoder
 	// CutFront cuts the front off a media segment (cmaf.CutFront): a recording
-	// begins within one. nil = with the first that is whole.
+	// begins within one. Required where there are Objects.
 	CutFront func(segment []byte, from media.Ticks, key bool) (body [][]byte, first media.Ticks, err error)
 	// Launcher starts processes for the jobs that need a Transcoder; nil = this
 	// process does them.
@@ -80,8 +80,12 @@ type Service struct {
 	knownMembers known[Caller]
 }
 
-// New makes a Service.
+// New makes a Service. It panics where Objects come without CutFront: such a
+// program would fail only at the first recording.
 func New(o Options) *Service {
+	if o.Objects != nil && o.CutFront == nil {
+		panic("control: Objects without CutFront") //nolint:forbidigo // a program that is wired wrongly
+	}
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}

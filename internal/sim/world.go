@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
+	"github.com/roomcast/roomcast/internal/cmaf"
 	"github.com/roomcast/roomcast/internal/control"
 )
 
@@ -95,7 +96,7 @@ func newWorld(o Options) *world {
 	w.queue = newQueue(w)
 	w.check = newChecker(w)
 	w.service = control.New(control.Options{
-		Store: &net{w: w}, Objects: nothing{}, IDs: w, Now: w.wall,
+		Store: &net{w: w}, Objects: nothing{}, CutFront: cmaf.CutFront, IDs: w, Now: w.wall,
 		URLs: control.URLs{HTTP: "http://h", RTMP: "rtmp://r"}, Log: slog.New(slog.DiscardHandler),
 		Wait: func(ctx context.Context, d time.Duration) error {
 			if d >= time.Second {

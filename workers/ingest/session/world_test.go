@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/roomcast/roomcast/internal/broadcast"
+	"github.com/roomcast/roomcast/internal/cmaf"
 	"github.com/roomcast/roomcast/internal/control"
 	"github.com/roomcast/roomcast/internal/ids"
 	"github.com/roomcast/roomcast/internal/ladder"
@@ -116,7 +117,7 @@ func newWorldIn(t *testing.T, dir string, more ...func(*world)) *world {
 	w.recorder = check.NewRecorder(w.disk)
 	log := slog.New(slog.NewTextHandler(w.log, nil))
 	w.service = control.New(control.Options{
-		Store: w.db, Objects: w.recorder, IDs: ids.New(w.clock.now), Now: w.clock.now,
+		Store: w.db, Objects: w.recorder, CutFront: cmaf.CutFront, IDs: ids.New(w.clock.now), Now: w.clock.now,
 		URLs: control.URLs{HTTP: "http://h", RTMP: "rtmp://r"}, Log: log,
 	})
 	ctx, cancel := context.WithCancel(context.Background())

@@ -90,10 +90,16 @@ func (p *Presentation) describe(r Rendition) {
 	slices.SortStableFunc(p.Renditions, func(x, y Rendition) int { return int(x.Kind) - int(y.Kind) })
 }
 
+// window is how much media the playlists keep at least: a player that stays
+// ladderHoldBack target durations behind needs one more.
+func (p Presentation) window() time.Duration {
+	return max(p.Window, (ladderHoldBack+1)*p.TargetDuration)
+}
+
 // slide takes segments out of the front while what stays is long enough and
 // an index object covers what goes, then the periods that are left without any.
 func (p *Presentation) slide() {
-	keep := max(p.Window, 3*p.TargetDuration)
+	keep := p.window()
 	var total time.Duration
 	for i := range p.Segments {
 		total += p.length(i)

@@ -26,7 +26,7 @@ func (p Presentation) MPD() []byte {
 		fmt.Fprintf(&b, " type=\"static\" mediaPresentationDuration=\"%s\">\n", xsDuration(ceilMS(p.End())))
 	} else {
 		fmt.Fprintf(&b, " type=\"dynamic\" minimumUpdatePeriod=\"%s\" timeShiftBufferDepth=\"%s\" suggestedPresentationDelay=\"%s\">\n",
-			xsDuration(p.TargetDuration/2), xsDuration(max(p.Window, 3*p.TargetDuration)),
+			xsDuration(p.TargetDuration/2), xsDuration(p.window()),
 			xsDuration(max(minPresentationDelay, 2*p.TargetDuration)))
 	}
 	for _, d := range p.Periods {

@@ -3,6 +3,7 @@ package manifest_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/roomcast/roomcast/internal/manifest"
 )
@@ -70,5 +71,24 @@ func TestRenditionsShareOneAdaptationSetAndOneCut(t *testing.T) {
 	x.Tracks[1].PTS++
 	if err := manifest.NewRecording("").Add(x); err == nil {
 		t.Error("an index with different cuts was taken")
+	}
+}
+
+func TestThePlaylistIsLongerThanPlayersStayBehind(t *testing.T) {
+	p := empty()
+	p.TargetDuration = 10 * time.Second
+	for i := range 60 {
+		p = publish(t, p, rungs(i))
+	}
+	l, err := manifest.ParsePlaylist(p.Playlist("v"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var length time.Duration
+	for _, e := range l.Entries {
+		length += e.Duration
+	}
+	if length < l.HoldBack+l.TargetDuration || length > 80*time.Second {
+		t.Errorf("%s of media in the playlist, players stay %s behind", length, l.HoldBack)
 	}
 }

@@ -371,6 +371,31 @@ func TestViewersLiveThroughAnInterruption(t *testing.T) {
 	}
 }
 
+// What ends a silence is in no hurry to be joined by more.
+func TestTheFirstPictureAfterASilenceGoesOutAtTheNextLook(t *testing.T) {
+	const look = 200 * time.Millisecond
+	h, _ := newHub(t, 1, func(o *hub.Options) { o.Coalesce = look })
+	f := h.Publish("p", nil)
+	send(f, heads(1)...)
+	send(f, video(0, true, 0))
+	w := watch(t, h, "p", hub.FLV)
+	w.flv(t)
+	arrived := func(n int) {
+		for g := w.next(t); number(g) != n; g = w.next(t) {
+		}
+	}
+	arrived(0)
+	for n := 1; n <= 8; n++ { // at any moment between two looks
+		time.Sleep(2*look + time.Duration(n)*look/8)
+		begun := time.Now()
+		send(f, video(uint32(n*500), true, n))
+		arrived(n)
+		if took := time.Since(begun); took > look+look/4 {
+			t.Errorf("picture %d took %s, there is a look each %s", n, took, look)
+		}
+	}
+}
+
 func TestViewersAreClosedWhenThePlayIDIsAndHeldNoLongerThanTheGrace(t *testing.T) {
 	h, d := newHub(t, 10, nil)
 	d.set("ends", &hub.Place{Playable: true})

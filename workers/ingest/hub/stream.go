@@ -41,6 +41,7 @@ type stream struct {
 	viewers int       // all
 	lonely  time.Time // since when there are no direct viewers
 	lastAt  time.Time // of the last message, or of the making
+	hurry   bool      // the open batch came after a silence: viewers wait for it
 	keeping bool
 	ended   error // not nil: over, with the reason
 }
@@ -62,6 +63,7 @@ func (s *stream) message(f *Feed, m rtmpin.Message, now time.Time) (ready bool) 
 	if s.feed != f || s.ended != nil {
 		return false
 	}
+	s.hurry = s.hurry || now.Sub(s.lastAt) >= s.hub.Coalesce
 	s.lastAt = now
 	next := s.headers.with(k, m.Payload)
 	if next == s.headers && k != plain && k != keyFrame {
@@ -205,8 +207,9 @@ type window struct {
 func (s *stream) window(d *shard, now time.Time, newcomers bool) window {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open != nil && (newcomers || now.Sub(s.open.began) >= s.hub.Coalesce/2) {
+	if s.open != nil && (newcomers || s.hurry || now.Sub(s.open.began) >= s.hub.Coalesce/2) {
 		s.seal(now)
+		s.hurry = false
 	}
 	d.served = s.nextSeq
 	w := window{batches: s.batches, next: s.nextSeq, start: none}

@@ -10,8 +10,6 @@ const (
 	// callsBefore is how many calls of the store come before the first picture:
 	// two to find the key, the lease, the output read and written.
 	callsBefore = 5
-	// nearEnough is how much too early a cut may be.
-	nearEnough = 100 * time.Millisecond
 )
 
 // comesBack is how long an encoder that was cut is away where each call takes as
@@ -39,6 +37,5 @@ func (r rhythm) leaveIn(now time.Time, away time.Duration) time.Duration {
 	if r.every <= 0 || r.at.IsZero() {
 		return 0
 	}
-	waits := r.every - (now.Sub(r.at)+away)%r.every // when it is back
-	return max(0, waits-nearEnough)
+	return r.every - (now.Sub(r.at)+away)%r.every // what it would wait for a key frame
 }

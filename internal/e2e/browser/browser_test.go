@@ -129,6 +129,19 @@ func TestReportTellsHowItWent(t *testing.T) {
 		}
 	})
 
+	t.Run("a jump counts, however long its seek takes", func(t *testing.T) {
+		p := open(t, browser.HLSJS, l.base+"/v.m3u8")
+		await(t, p, func(r *browser.Report) bool { return r.PlayedSeconds >= 1 })
+		var to float64 // nothing is there yet
+		if err := p.Eval(ctx, `(v => v.currentTime = v.currentTime + 10)(document.querySelector("video"))`, &to); err != nil {
+			t.Fatal(err)
+		}
+		r := await(t, p, func(r *browser.Report) bool { return len(r.Jumps) > 0 || r.StalledSeconds > 3 })
+		if len(r.Jumps) == 0 || r.Jumps[0].To-r.Jumps[0].From < 5 {
+			t.Errorf("jumps %v, it went to %.2f", r.Jumps, to)
+		}
+	})
+
 	t.Run("a missing stream is a fatal error", func(t *testing.T) {
 		for _, player := range []browser.Player{browser.HLSJS, browser.DASHJS, browser.Shaka} {
 			t.Run(string(player), func(t *testing.T) {

@@ -20,9 +20,9 @@ const holeBound = 0.2
 // jumpBound is how far a player may jump over such a gap. hls.js jumps when it
 // has less than 0.1 s to play before the hole, and lands 0.1 s behind it (its
 // maxBufferHole and skipBufferHolePadding); Shaka jumps when Chromium waits for
-// more, up to 0.35 s before the end of what it has. All that comes on top of
+// more, up to 0.45 s before the end of what it has. All that comes on top of
 // the hole.
-const jumpBound = 0.5
+const jumpBound = 0.6
 
 // allowed is what players may meet that is not the packaging's: in seconds.
 type allowed struct{ hole, jump float64 }

@@ -68,7 +68,7 @@ func publishTo(t *testing.T, store control.Objects, serve http.Handler, sessions
 	now := begin
 	clock := func() time.Time { return now }
 	for i, steps := range sessions {
-		out, resumed, err := upload.Open(t.Context(), &spoiled{Objects: recorder, defect: d, held: map[string]func() error{}}, playID, uint64(i+1), upload.Options{
+		out, resumed, err := upload.Open(t.Context(), &spoiled{Objects: recorder, defect: d, held: map[string]func() error{}, meant: map[string][]byte{}}, playID, uint64(i+1), upload.Options{
 			Now: clock, Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 		})
 		if err != nil {
@@ -145,11 +145,21 @@ func (s *sink) Segment(seg segment.Segment) error {
 
 func (s *sink) Warn(w segment.Warning) { s.warned[w.Code] = true }
 
-// spoiled is a storage with the defect in front.
+// spoiled is a storage with the defect in front. Who wrote something reads it
+// without the defect: it is its bug, and it does not notice.
 type spoiled struct {
 	control.Objects
 	defect defect
 	held   map[string]func() error
+	meant  map[string][]byte // what was to be written
+}
+
+func (s *spoiled) Get(ctx context.Context, key string) ([]byte, control.ObjectInfo, error) {
+	body, info, err := s.Objects.Get(ctx, key)
+	if meant := s.meant[key]; err == nil && meant != nil {
+		body = meant
+	}
+	return body, info, err
 }
 
 func (s *spoiled) Put(ctx context.Context, key string, body [][]byte, opt control.PutOptions) (string, error) {
@@ -164,6 +174,7 @@ func (s *spoiled) Put(ctx context.Context, key string, body [][]byte, opt contro
 		for _, b := range body {
 			all = append(all, b...)
 		}
+		s.meant[key] = all
 		body = [][]byte{[]byte(s.defect.objects(name, string(all)))}
 	}
 	etag, err := s.Objects.Put(ctx, key, body, opt)

@@ -45,16 +45,19 @@
       return;
     }
     if (video.paused || video.ended) { m.stall = 0; return; }
-    if (dTime === 0 || video.seeking) {
-      m.stall += dWall;
-    } else if (dTime < 0 || dTime > dWall * 1.6 + 0.05) { // not played: somebody moved the position
+    const moved = dTime < 0 || dTime > dWall * 1.6 + 0.05; // not played: somebody moved the position
+    if (moved) {
       // What was played between the last look and the jump is not known; it is no more than dWall.
       m.jumps.push({ from: round(time - dTime + Math.min(dWall, Math.max(0, dTime))), to: round(time) });
       if (m.jumps.length > 100) m.jumps.shift();
-      endStall();
+    }
+    if (dTime === 0 || video.seeking) { // a seek may take longer than until the next look
+      m.stall += dWall;
     } else {
-      m.playedSeconds += dTime;
-      if (m.stall > 0) m.stall += Math.max(0, dWall - dTime);
+      if (!moved) {
+        m.playedSeconds += dTime;
+        if (m.stall > 0) m.stall += Math.max(0, dWall - dTime);
+      }
       endStall();
     }
     for (let i = 1; i < video.buffered.length; i++) {

@@ -34,7 +34,7 @@ func TestTwoWorkersAreRolledOverUnderTheirShows(t *testing.T) {
 	var observers sync.WaitGroup
 	defer observers.Wait()
 	defer stopWatching()
-	states, slow := f.follow(watching, &observers), f.pulse(watching, &observers)
+	states, slowest := f.follow(watching, &observers), f.pulse(watching, &observers)
 
 	// The next colour runs before it is wanted, and then takes what is new.
 	green := f.run("green")
@@ -75,9 +75,11 @@ func TestTwoWorkersAreRolledOverUnderTheirShows(t *testing.T) {
 	leave()
 	stopWatching()
 	observers.Wait()
-	slow()
-	// An HTTP-FLV viewer has no buffer: its silence has the encoder's pause of 1 s in it.
-	f.judge(watchers, listeners, targetDuration, targetDuration)
+	// An HTTP-FLV viewer has no buffer: its silence has the encoder's pause of 1 s in
+	// it. A store that once takes longer than AWS's (a machine that is busy) is no
+	// fault of the workers.
+	limit := targetDuration + max(0, slowest()-asOnAWS)
+	f.judge(watchers, listeners, limit, limit)
 	seen := states()
 	for _, s := range shows {
 		for _, state := range seen[s.room.ID] {
@@ -94,9 +96,12 @@ func TestTwoWorkersAreRolledOverUnderTheirShows(t *testing.T) {
 	}
 }
 
-// pulse measures how long the store takes for an answer until ctx ends: at its
-// slowest, and the median.
-func (f *fleet) pulse(ctx context.Context, wg *sync.WaitGroup) func() {
+// asOnAWS is what DynamoDB seldom takes longer for.
+const asOnAWS = 100 * time.Millisecond
+
+// pulse measures how long the store takes for an answer until ctx ends; it
+// answers the slowest.
+func (f *fleet) pulse(ctx context.Context, wg *sync.WaitGroup) func() time.Duration {
 	var took []time.Duration
 	wg.Go(func() {
 		for ctx.Err() == nil {
@@ -111,9 +116,10 @@ func (f *fleet) pulse(ctx context.Context, wg *sync.WaitGroup) func() {
 			}
 		}
 	})
-	return func() {
+	return func() time.Duration {
 		slices.Sort(took)
 		f.t.Logf("the store's answers took %s, the slowest %s", took[len(took)/2], took[len(took)-1])
+		return took[len(took)-1]
 	}
 }
 

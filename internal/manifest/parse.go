@@ -105,8 +105,12 @@ func (q *parser) head(name, value string) (err error) {
 	case "#EXT-X-INDEPENDENT-SEGMENTS":
 		q.list.Independent = true
 	case "#EXT-X-SERVER-CONTROL":
+		seconds, ok := strings.CutPrefix(value, "HOLD-BACK=")
+		if !ok {
+			return errors.New("EXT-X-SERVER-CONTROL without HOLD-BACK")
+		}
 		var s uint64
-		s, err = strconv.ParseUint(strings.TrimPrefix(value, "HOLD-BACK="), 10, 16)
+		s, err = strconv.ParseUint(seconds, 10, 16)
 		q.list.HoldBack = time.Duration(s) * time.Second
 	case "#EXT-X-ENDLIST":
 		if q.open {

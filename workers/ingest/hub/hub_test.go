@@ -371,7 +371,7 @@ func TestViewersLiveThroughAnInterruption(t *testing.T) {
 	}
 }
 
-// What ends a silence is in no hurry to be joined by more.
+// What ends a silence does not wait for more to join it.
 func TestTheFirstPictureAfterASilenceGoesOutAtTheNextLook(t *testing.T) {
 	const look = 200 * time.Millisecond
 	h, _ := newHub(t, 1, func(o *hub.Options) { o.Coalesce = look })
